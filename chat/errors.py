@@ -1,0 +1,229 @@
+"""Every error the product names: code, HTTP status, and whether trying again can help.
+
+``OUTCOMES`` is the closed list of what can happen to a video; the API, the backfill, the
+dashboard and the guide all use these codes and sentences.  Everything else a client can meet is
+in ``API_ERRORS``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way in which a file is not made ready.
+
+    ``permanent`` outcomes are never tried again by themselves; the others may pass.
+    ``user`` is shown to the person who sent the file, ``operator`` to who runs the system.
+    """
+
+    code: str
+    status: int
+    permanent: bool
+    user: str
+    operator: str
+
+
+OUTCOMES: dict[str, Outcome] = {
+    outcome.code: outcome
+    for outcome in (
+        Outcome(
+            "empty_file",
+            422,
+            True,
+            "The file is empty. Send it again.",
+            "The stored file has no bytes.",
+        ),
+        Outcome(
+            "not_a_video",
+            415,
+            True,
+            "This file is not a video. Send MP4, MOV, WebM, MKV, AVI, WMV, FLV, OGV or MPEG.",
+            "No listed container format recognises the content.",
+        ),
+        Outcome(
+            "unsupported_container",
+            415,
+            True,
+            "This kind of file is not accepted. "
+            "Send MP4, MOV, WebM, MKV, AVI, WMV, FLV, OGV or MPEG.",
+            "The content is of a format that is not on the list (playlists and images are not).",
+        ),
+        Outcome(
+            "no_video_stream",
+            415,
+            True,
+            "The file has no moving picture, only sound or a cover image.",
+            "The container holds no video stream besides cover art.",
+        ),
+        Outcome(
+            "unsupported_codec",
+            422,
+            True,
+            "The video's codec cannot be read here. Convert it to H.264, VP9 or AV1.",
+            "The installed ffmpeg has no decoder for the video stream.",
+        ),
+        Outcome(
+            "corrupt",
+            422,
+            True,
+            "The video file is damaged. Export it again and send the new file.",
+            "The container is recognised, but its structure cannot be read.",
+        ),
+        Outcome(
+            "no_decodable_frame",
+            422,
+            True,
+            "No picture could be read from the video. Export it again and send the new file.",
+            "The header is readable, but not one frame of the best video stream decodes.",
+        ),
+        Outcome(
+            "encrypted",
+            422,
+            True,
+            "The video is encrypted. Send a copy without copy protection.",
+            "The video stream is encrypted (CENC or similar); no frame decodes without the key.",
+        ),
+        Outcome(
+            "too_large",
+            413,
+            True,
+            "The file is larger than is accepted. Send a smaller one.",
+            "The file passes UPLOAD_MAX_BYTES.",
+        ),
+        Outcome(
+            "too_long",
+            422,
+            True,
+            "The video is longer than is accepted. Send a shorter one.",
+            "The duration passes VIDEO_MAX_DURATION_SECONDS.",
+        ),
+        Outcome(
+            "too_many_pixels",
+            422,
+            True,
+            "The picture is larger than is accepted. Send a lower resolution.",
+            "Width times height passes VIDEO_MAX_PIXELS.",
+        ),
+        Outcome(
+            "too_many_streams",
+            422,
+            True,
+            "The file has more tracks than are accepted. Export it with one video track.",
+            "The number of streams passes VIDEO_MAX_STREAMS.",
+        ),
+        Outcome(
+            "time_limit",
+            422,
+            False,
+            "The video took too long to read. Try again, or send it in another format.",
+            "Reading the file passed MEDIA_WALL_SECONDS or MEDIA_CPU_SECONDS.",
+        ),
+        Outcome(
+            "memory_limit",
+            422,
+            True,
+            "The video needs more memory than is allowed. Send it in another format.",
+            "Reading the file passed MEDIA_MEMORY_BYTES.",
+        ),
+        Outcome(
+            "output_limit",
+            422,
+            True,
+            "The video could not be read. Send it in another format.",
+            "The media tool wrote more than MEDIA_OUTPUT_BYTES.",
+        ),
+        Outcome(
+            "decoder_crashed",
+            422,
+            True,
+            "The video could not be read. Send it in another format.",
+            "The media tool was ended by a signal while reading the file.",
+        ),
+        Outcome(
+            "missing_file",
+            410,
+            True,
+            "The file is no longer stored.",
+            "The row names a file that the storage does not have.",
+        ),
+        Outcome(
+            "storage_error",
+            503,
+            False,
+            "The file could not be stored or read just now. Try again later.",
+            "The storage refused or failed; see the log.",
+        ),
+        Outcome(
+            "no_room",
+            507,
+            False,
+            "There is no room to store the file. Try again later.",
+            "The disk or bucket is full.",
+        ),
+        Outcome(
+            "media_tools_missing",
+            503,
+            False,
+            "Videos cannot be read just now. Try again later.",
+            "ffmpeg or ffprobe cannot be started: install ffmpeg, or set FFMPEG_BINARY.",
+        ),
+    )
+}
+
+
+class ChatError(Exception):
+    """Base of every domain error.
+
+    Args:
+        code: a key of ``OUTCOMES`` or ``API_ERRORS``; anything else is a programming error.
+        message: what happened and what to do, for the person who asked; the table's sentence
+            when empty.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        self.code = code
+        self.status, default = self.lookup(code)
+        self.message = message or default
+        super().__init__(f"{code}: {self.message}")
+
+    @staticmethod
+    def lookup(code: str) -> tuple[int, str]:
+        """Status and sentence of an API error code."""
+        return API_ERRORS[code]
+
+
+class VideoError(ChatError):
+    """A file that could not be made a ready video; ``code`` is a key of ``OUTCOMES``.
+
+    ``detail`` is for operators and the log (the tail of stderr, a limit and a value) and is never
+    shown to a client.
+    """
+
+    def __init__(self, code: str, detail: str = "", message: str = "") -> None:
+        self.outcome = OUTCOMES[code]
+        self.permanent = self.outcome.permanent
+        self.detail = detail
+        super().__init__(code, message)
+
+    @staticmethod
+    def lookup(code: str) -> tuple[int, str]:
+        outcome = OUTCOMES[code]
+        return outcome.status, outcome.user
+
+
+# Code → (HTTP status, sentence); the codes of the web framework's own errors included.
+API_ERRORS: dict[str, tuple[int, str]] = {
+    "invalid": (400, "Some fields are not right; see the errors by field."),
+    "parse_error": (400, "The request's body could not be read."),
+    "not_authenticated": (401, "Sign in first: send the header “Authorization: Token …”."),
+    "authentication_failed": (401, "The token or the password is not right, or has expired."),
+    "permission_denied": (403, "You may see this, but not do that to it."),
+    "not_found": (404, "There is nothing here, or it is not yours to see."),
+    "method_not_allowed": (405, "This address does not take that method; see the Allow header."),
+    "not_acceptable": (406, "The answer cannot be given in the format asked for."),
+    "conflict": (409, "Someone changed this meanwhile. Load it again."),
+    "unsupported_media_type": (415, "The request's Content-Type is not taken here."),
+    "throttled": (429, "Too many requests. Wait as long as Retry-After says."),
+    "quarantined": (451, "This video is held back by the moderators."),
+    "server_error": (500, "Something failed on our side. It has been logged."),
+}

@@ -1,0 +1,382 @@
+"""Conversations, messages, attachments and the activity log: what is stored and who may see it."""
+
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from chat.services.video_metadata import VideoMetadata
+
+# Compared with Attachment.pipeline_version: raise it when processing would give better results,
+# and "outdated" attachments are found and done again.
+PIPELINE_VERSION = 1
+
+Visitor = AbstractBaseUser | AnonymousUser
+
+
+def stored_name(folder: str, extension: str = "") -> str:
+    """A storage name of our own making: nothing of the client's name, no client extension."""
+    return f"{folder}/{timezone.now():%Y/%m}/{uuid.uuid4().hex}{extension}"
+
+
+def attachment_file_name(_attachment: "Attachment", _client_name: str) -> str:
+    return stored_name("attachments")
+
+
+def poster_file_name(_attachment: "Attachment", _client_name: str) -> str:
+    return stored_name("posters", ".jpg")
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def visible_to(self, user: Visitor) -> Self:
+        """Conversations in which ``user`` takes part now."""
+        return self.filter(Exists(Participant.objects.current().of(user, OuterRef("pk"))))
+
+
+class Conversation(models.Model):
+    title = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    participants = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Participant", related_name="conversations"
+    )
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.title or f"Conversation {self.pk}"
+
+
+class ParticipantQuerySet(models.QuerySet["Participant"]):
+    def current(self) -> Self:
+        return self.filter(left_at=None)
+
+    def of(self, user: Visitor, conversation: Any) -> Self:
+        """Rows of ``user`` (nobody when anonymous) in ``conversation`` (an id or expression)."""
+        return self.filter(user_id=user.pk, conversation_id=conversation)
+
+
+class Participant(models.Model):
+    class Role(models.TextChoices):
+        OWNER = "owner", "owner"
+        MEMBER = "member", "member"
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participations")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+    joined_at = models.DateTimeField(default=timezone.now, editable=False)
+    left_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ParticipantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation", "user"], name="participant_once_per_conversation"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.conversation}"
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def visible_to(self, user: Visitor) -> Self:
+        return self.filter(
+            Exists(Participant.objects.current().of(user, OuterRef("conversation_id"))),
+            deleted_at=None,
+        )
+
+
+class Message(models.Model):
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    content = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    edited_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["conversation", "-id"], name="message_of_conversation")]
+
+    def __str__(self) -> str:
+        return f"Message {self.pk}"
+
+
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    def visible_to(self, user: Visitor) -> Self:
+        """The one rule of access: files of conversations in which ``user`` takes part now.
+
+        Quarantined files are included (their participants get 451); removed ones are not.
+        """
+        return self.filter(
+            Exists(Participant.objects.current().of(user, OuterRef("conversation_id")))
+        ).exclude(visibility=Attachment.Visibility.REMOVED)
+
+    def videos(self) -> Self:
+        return self.filter(kind=Attachment.Kind.VIDEO)
+
+    def processable(self) -> Self:
+        """Videos that processing may touch: all but the removed ones."""
+        return self.videos().exclude(visibility=Attachment.Visibility.REMOVED)
+
+    def needing_metadata(self) -> Self:
+        """Videos never brought to an end: legacy ones, and those a crash interrupted."""
+        states = Attachment.ProcessingState
+        return self.processable().filter(processing_state__in=[states.PENDING, states.PROCESSING])
+
+    def needing_thumbnail(self) -> Self:
+        """Ready videos without a stored poster."""
+        return self.processable().filter(
+            processing_state=Attachment.ProcessingState.READY, thumbnail=""
+        )
+
+    def failed(self) -> Self:
+        return self.processable().filter(processing_state=Attachment.ProcessingState.FAILED)
+
+
+class Attachment(models.Model):
+    class Kind(models.TextChoices):
+        VIDEO = "video", "video"
+        IMAGE = "image", "image"
+        AUDIO = "audio", "audio"
+        FILE = "file", "file"
+
+    class ProcessingState(models.TextChoices):
+        PENDING = "pending", "pending"
+        PROCESSING = "processing", "processing"
+        READY = "ready", "ready"
+        FAILED = "failed", "failed"
+
+    class Visibility(models.TextChoices):
+        VISIBLE = "visible", "visible"
+        QUARANTINED = "quarantined", "quarantined"
+        REMOVED = "removed", "removed"
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(
+        Message, null=True, blank=True, on_delete=models.SET_NULL, related_name="attachments"
+    )
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    file = models.FileField(upload_to=attachment_file_name, max_length=200)
+    original_name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=100, blank=True)
+    size = models.PositiveBigIntegerField(help_text="bytes")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.FILE)
+    duration = models.FloatField(null=True, blank=True, help_text="seconds; null when unknown")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # 0004: what a video is.
+    thumbnail = models.ImageField(upload_to=poster_file_name, max_length=200, blank=True)
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="pixels, as displayed")
+    height = models.PositiveIntegerField(null=True, blank=True, help_text="pixels, as displayed")
+    bitrate = models.PositiveIntegerField(null=True, blank=True, help_text="kbps")
+    codec = models.CharField(max_length=40, blank=True, help_text="of the video stream")
+
+    # 0005: the rest of what is known, and how it came to be known.
+    container = models.CharField(max_length=40, blank=True)
+    audio_codec = models.CharField(max_length=40, blank=True)
+    frame_rate = models.FloatField(null=True, blank=True, help_text="frames a second")
+    rotation = models.SmallIntegerField(
+        default=0, help_text="degrees clockwise that the stored picture is turned for display"
+    )
+    sha256 = models.CharField(max_length=64, blank=True, help_text="of the file's bytes, hex")
+    processing_state = models.CharField(
+        max_length=10, choices=ProcessingState, default=ProcessingState.PENDING
+    )
+    failure_code = models.CharField(max_length=30, blank=True)
+    failure_detail = models.TextField(blank=True, help_text="for operators")
+    processed_at = models.DateTimeField(null=True, blank=True)
+    pipeline_version = models.PositiveSmallIntegerField(default=0)
+    visibility = models.CharField(max_length=12, choices=Visibility, default=Visibility.VISIBLE)
+
+    objects = AttachmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["conversation", "-id"], name="attachment_of_conversation"),
+            models.Index(fields=["kind", "processing_state", "id"], name="attachment_by_state"),
+            models.Index(fields=["kind", "codec", "-id"], name="attachment_by_codec"),
+            models.Index(fields=["kind", "duration", "-id"], name="attachment_by_duration"),
+            models.Index(fields=["uploaded_by", "-id"], name="attachment_by_uploader"),
+            models.Index(fields=["sha256"], name="attachment_by_sha256"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(width=None, height=None) | Q(width__gt=0, height__gt=0),
+                name="attachment_dimensions_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(processing_state="failed", failure_code__gt="")
+                | (~Q(processing_state="failed") & Q(failure_code="")),
+                name="attachment_failure_has_code",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.original_name or f"Attachment {self.pk}"
+
+    @property
+    def video_dimensions(self) -> tuple[int, int] | None:
+        """(width, height) in pixels as displayed, or None when unknown."""
+        if self.width is None or self.height is None:
+            return None
+        return self.width, self.height
+
+    @property
+    def duration_formatted(self) -> str:
+        """``MM:SS``, from one hour on ``H:MM:SS``, rounded down; empty when unknown."""
+        if self.duration is None:
+            return ""
+        minutes, seconds = divmod(int(self.duration), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+
+    # Field names that each change of state writes, for `save(update_fields=…)`.
+    FAILED_FIELDS = (
+        "processing_state", "failure_code", "failure_detail", "processed_at", "pipeline_version",
+    )  # fmt: skip
+    READY_FIELDS = (
+        *FAILED_FIELDS, "thumbnail", "duration", "width", "height", "bitrate", "codec",
+        "container", "audio_codec", "frame_rate", "rotation", "content_type", "kind",
+    )  # fmt: skip
+
+    def mark_ready(self, metadata: "VideoMetadata", thumbnail: str) -> None:
+        """Set what was found out and the poster's storage name; the caller saves READY_FIELDS."""
+        self.kind = self.Kind.VIDEO
+        self.width, self.height = metadata.width, metadata.height
+        self.duration = metadata.duration
+        self.bitrate = metadata.bitrate
+        self.codec = metadata.codec
+        self.container = metadata.container
+        self.content_type = metadata.content_type
+        self.audio_codec = metadata.audio_codec
+        self.frame_rate = metadata.frame_rate
+        self.rotation = metadata.rotation
+        self.thumbnail.name = thumbnail
+        self._set_state(self.ProcessingState.READY)
+
+    def mark_failed(self, code: str, detail: str) -> None:
+        """Set the outcome code and the operator's detail; the caller saves FAILED_FIELDS."""
+        self._set_state(self.ProcessingState.FAILED, code, detail)
+
+    def _set_state(self, state: str, code: str = "", detail: str = "") -> None:
+        self.processing_state = state
+        self.failure_code = code
+        self.failure_detail = detail[:2000]
+        self.processed_at = timezone.now()
+        self.pipeline_version = PIPELINE_VERSION
+
+
+class ActivityLogQuerySet(models.QuerySet["ActivityLog"]):
+    def update(self, **_kwargs: Any) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never deleted.")
+
+
+class ActivityLog(models.Model):
+    """Who did what, on which object, from where, with what outcome; append-only.
+
+    The references carry no database constraint and survive what they point to: an entry is
+    never changed, not even when an account or a conversation is deleted.
+    """
+
+    class Action(models.TextChoices):
+        SIGNED_IN = "signed_in", "signed in"
+        SIGN_IN_FAILED = "sign_in_failed", "failed to sign in"
+        SIGNED_OUT = "signed_out", "signed out"
+        CONVERSATION_CREATED = "conversation_created", "created conversation"
+        CONVERSATION_CHANGED = "conversation_changed", "changed conversation"
+        CONVERSATION_DELETED = "conversation_deleted", "deleted conversation"
+        PARTICIPANT_ADDED = "participant_added", "added participant"
+        PARTICIPANT_REMOVED = "participant_removed", "removed participant"
+        MESSAGE_SENT = "message_sent", "sent message"
+        MESSAGE_EDITED = "message_edited", "edited message"
+        MESSAGE_DELETED = "message_deleted", "deleted message"
+        ATTACHMENT_UPLOADED = "attachment_uploaded", "uploaded"
+        ATTACHMENT_REFUSED = "attachment_refused", "was refused an upload"
+        ATTACHMENT_IMPORTED = "attachment_imported", "imported"
+        ATTACHMENT_VIEWED = "attachment_viewed", "viewed"
+        ATTACHMENT_DOWNLOADED = "attachment_downloaded", "downloaded"
+        ATTACHMENT_DELETED = "attachment_deleted", "deleted"
+        ATTACHMENT_PROCESSED = "attachment_processed", "processed"
+        JOB_STARTED = "job_started", "started job"
+        JOB_CANCELLED = "job_cancelled", "cancelled job"
+        JOB_FINISHED = "job_finished", "finished job"
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "done"
+        REFUSED = "refused", "refused"
+        FAILED = "failed", "failed"
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    action = models.CharField(max_length=40, help_text="an Action")
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.OK)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=150, help_text="as it was at the time")
+    job_id = models.BigIntegerField(null=True, blank=True)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    object_type = models.CharField(max_length=30)
+    object_id = models.BigIntegerField(null=True, blank=True)
+    object_label = models.CharField(max_length=200, blank=True)
+    conversation = models.ForeignKey(
+        Conversation,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    details = models.JSONField(default=dict, blank=True)
+
+    objects = ActivityLogQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "-id"], name="activity_of_object"),
+            models.Index(fields=["actor", "-id"], name="activity_of_actor"),
+            models.Index(fields=["action", "-id"], name="activity_of_action"),
+            models.Index(fields=["created_at"], name="activity_by_time"),
+            models.Index(fields=["job_id", "-id"], name="activity_of_job"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action_label} {self.object_label}"
+
+    @property
+    def action_label(self) -> str:
+        return str(self.Action(self.action).label)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("The activity log is append-only: entries are never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never deleted.")

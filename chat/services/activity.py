@@ -1,0 +1,104 @@
+"""Writing to the activity log: who did what to which object, from where, with what outcome.
+
+Call ``record`` inside the transaction of the change it tells of.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+
+from chat.models import ActivityLog
+
+# A player asks for one file in many ranges; those within this time are one download.
+SAME_VISIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person from an address, a background job, or (all empty) the system itself."""
+
+    user: AbstractBaseUser | None = None
+    ip_address: str | None = None
+    job_id: int | None = None
+    command: str = ""
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> "Actor":
+        user = request.user if request.user.is_authenticated else None
+        return cls(user=user, ip_address=client_address(request))
+
+    @property
+    def name(self) -> str:
+        """What the log shows for the actor, kept even when the account is deleted."""
+        if self.user is not None:
+            return self.user.get_username()
+        if self.job_id is not None:
+            return f"job {self.job_id}"
+        return self.command or "system"
+
+
+SYSTEM = Actor()
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The client's IP address; the proxy's word counts only when ``BEHIND_PROXY`` is set."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    if settings.SECURE_PROXY_SSL_HEADER and forwarded:
+        return forwarded.rsplit(",", 1)[-1].strip()
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def entry(
+    action: str,
+    actor: Actor,
+    obj: models.Model,
+    *,
+    outcome: str = ActivityLog.Outcome.OK,
+    details: dict[str, Any] | None = None,
+) -> ActivityLog:
+    """One unsaved entry about ``obj`` (a conversation, message, attachment, job or user)."""
+    return ActivityLog(
+        action=action,
+        actor=actor.user,
+        actor_name=actor.name,
+        job_id=actor.job_id,
+        ip_address=actor.ip_address,
+        object_type=obj._meta.model_name,
+        object_id=obj.pk,
+        object_label=str(obj)[:200],
+        conversation_id=conversation_id_of(obj),
+        outcome=outcome,
+        details=details or {},
+    )
+
+
+def record(action: str, actor: Actor, obj: models.Model, **kwargs: Any) -> ActivityLog:
+    """Append one entry; takes what ``entry`` takes."""
+    line = entry(action, actor, obj, **kwargs)
+    line.save()
+    return line
+
+
+def record_visit(action: str, actor: Actor, obj: models.Model) -> ActivityLog | None:
+    """Append an entry for a view or download, once per actor, object and ``SAME_VISIT``."""
+    recent = ActivityLog.objects.filter(
+        object_type=obj._meta.model_name,
+        object_id=obj.pk,
+        action=action,
+        actor=actor.user,
+        ip_address=actor.ip_address,
+        created_at__gt=timezone.now() - SAME_VISIT,
+    )
+    return None if recent.exists() else record(action, actor, obj)
+
+
+def conversation_id_of(obj: models.Model) -> int | None:
+    if obj._meta.model_name == "conversation":
+        return obj.pk
+    return getattr(obj, "conversation_id", None)

@@ -1,0 +1,4 @@
+"""Paths."""
+
+app_name = "urls_video"
+urlpatterns = []

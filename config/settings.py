@@ -1,0 +1,250 @@
+"""All settings, read from the environment.  ``docs/VIDEO_SETUP_GUIDE.md`` lists every variable.
+
+The defaults start one machine with one command: SQLite, Huey on SQLite, files on local disk,
+all of it below ``DATA_DIR``.
+"""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import env_bool, env_choice, env_float, env_int, env_list, env_path, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env_path("DATA_DIR", BASE_DIR / "data")
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def stored_secret_key(path: Path) -> str:
+    """The secret key kept in DATA_DIR, made on first use; readable by its owner only."""
+    if not path.exists():
+        # Written beside and linked into place: of two processes starting at once, one wins whole.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # mode 0600
+            draft.write(secrets.token_urlsafe(48))
+            draft.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, path)
+    key = path.read_text().strip()
+    if len(key) < 40:
+        raise ImproperlyConfigured(f"{path} holds no usable key: delete it, or set SECRET_KEY.")
+    return key
+
+
+# --- Security -----------------------------------------------------------------------------------
+DEBUG = env_bool("DEBUG", False)
+SECRET_KEY = env_str("SECRET_KEY") or stored_secret_key(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+
+# HTTPS=1 when the site is reached over TLS: secure cookies, redirect, HSTS.
+HTTPS = env_bool("HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = env_int("HSTS_SECONDS", 365 * 24 * 3600) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
+)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+
+# Everything from our own origin, nothing inline (style attributes included), no plug-ins.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "media-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+# --- Applications -------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "rest_framework",
+    "knox",
+    "django_htmx",
+    "django_tables2",
+    "django_filters",
+    "template_partials",
+    "huey.contrib.djhuey",
+    "chat",
+    "moderation",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+LOGIN_URL = "moderation:login"
+LOGIN_REDIRECT_URL = "moderation:videos"
+LOGOUT_REDIRECT_URL = "moderation:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Database -----------------------------------------------------------------------------------
+# WAL with IMMEDIATE transactions: no lock errors among concurrent writers.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "db.sqlite3",
+        "OPTIONS": {
+            "timeout": 30,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                "PRAGMA journal_mode=WAL;"
+                "PRAGMA synchronous=NORMAL;"
+                "PRAGMA foreign_keys=ON;"
+                "PRAGMA cache_size=-64000;"
+                "PRAGMA temp_store=MEMORY;"
+            ),
+        },
+    }
+}
+
+# --- Background work ----------------------------------------------------------------------------
+# The database is the record; Huey carries wake-ups only, in a file of its own.
+HUEY = {
+    "huey_class": "huey.SqliteHuey",
+    "name": "offchat",
+    "filename": str(DATA_DIR / "huey.sqlite3"),
+    "fsync": False,
+    "results": False,
+    "store_none": False,
+    "utc": True,
+    "immediate": False,
+    "connection": {},
+    "consumer": {
+        "workers": env_int("WORKERS", 2, minimum=1),
+        "worker_type": "process",
+        "initial_delay": 0.1,
+        "max_delay": 0.5,
+        "scheduler_interval": 1,
+        "periodic": True,
+    },
+}
+
+# --- Time and language --------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# --- Files --------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_MAX_AGE = 3600
+# Private: never served by the web server directly; only through views that check access.
+MEDIA_ROOT = env_path("MEDIA_ROOT", DATA_DIR / "media")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o640
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o750
+# Uploads are streamed here, on the same disk as the media, so that keeping one is a rename.
+FILE_UPLOAD_TEMP_DIR = env_path("UPLOAD_TEMP_DIR", DATA_DIR / "incoming")
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # of a body without files, bytes
+
+# --- API ----------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "chat.api_errors.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+REST_KNOX = {
+    "AUTH_HEADER_PREFIX": "Token",
+    "TOKEN_TTL": timedelta(hours=env_int("TOKEN_HOURS", 24 * 14, minimum=1)),
+}
+
+# --- Video limits, each with its unit -----------------------------------------------------------
+UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1)
+VIDEO_MAX_DURATION_SECONDS = env_int("VIDEO_MAX_DURATION_SECONDS", 6 * 3600, minimum=1)
+VIDEO_MAX_PIXELS = env_int("VIDEO_MAX_PIXELS", 36_000_000, minimum=1)
+VIDEO_MAX_STREAMS = env_int("VIDEO_MAX_STREAMS", 16, minimum=1)
+# One file: wall clock of everything done to it, then limits of each process.
+MEDIA_WALL_SECONDS = env_float("MEDIA_WALL_SECONDS", 8.0, minimum=0.1)
+MEDIA_CPU_SECONDS = env_int("MEDIA_CPU_SECONDS", 10, minimum=1)
+MEDIA_MEMORY_BYTES = env_int("MEDIA_MEMORY_BYTES", 1024**3, minimum=64 * 1024**2)
+MEDIA_OUTPUT_BYTES = env_int("MEDIA_OUTPUT_BYTES", 8 * 1024**2, minimum=64 * 1024)
+POSTER_MAX_WIDTH_PIXELS = env_int("POSTER_MAX_WIDTH_PIXELS", 640, minimum=16)
+POSTER_MAX_HEIGHT_PIXELS = env_int("POSTER_MAX_HEIGHT_PIXELS", 640, minimum=16)
+FFMPEG_BINARY = env_str("FFMPEG_BINARY", "ffmpeg")
+FFPROBE_BINARY = env_str("FFPROBE_BINARY", "ffprobe")
+
+# --- Logging ------------------------------------------------------------------------------------
+LOG_LEVEL = env_choice("LOG_LEVEL", "info", ["debug", "info", "warning", "error"]).upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django": {"level": LOG_LEVEL}},
+}

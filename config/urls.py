@@ -1,0 +1,13 @@
+"""Where each part of the product lives."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="moderation:videos"), name="home"),
+    path("api/chat/", include("chat.urls_video")),
+    path("api/auth/", include("chat.urls_auth")),
+    path("moderation/", include("moderation.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,4 @@
+"""Paths."""
+
+app_name = "moderation"
+urlpatterns = []

@@ -1,0 +1,97 @@
+"""The cast and the stage: people, a conversation, private media, real clips."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.files import File
+
+from chat.models import Attachment, Conversation, Participant
+from tests.clips import clip
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _private_files(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "incoming")
+    (tmp_path / "incoming").mkdir()
+
+
+def person(name: str, **fields: Any) -> User:
+    return User.objects.create_user(name, f"{name}@example.org", PASSWORD, **fields)
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return person("owner")
+
+
+@pytest.fixture
+def member(db: None) -> User:
+    return person("member")
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    return person("outsider")
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    return with_role("viewer")
+
+
+@pytest.fixture
+def moderator(db: None) -> User:
+    return with_role("moderator")
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return with_role("operator")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_superuser("admin", "admin@example.org", PASSWORD)
+
+
+def with_role(role: str) -> User:
+    user = person(role)
+    user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+@pytest.fixture
+def conversation(owner: User, member: User) -> Conversation:
+    """Of ``owner`` and ``member``."""
+    conversation = Conversation.objects.create(title="Holiday", created_by=owner)
+    Participant.objects.create(conversation=conversation, user=owner, role=Participant.Role.OWNER)
+    Participant.objects.create(conversation=conversation, user=member)
+    return conversation
+
+
+@pytest.fixture
+def legacy_video(conversation: Conversation, owner: User) -> Callable[..., Attachment]:
+    """Makes an attachment as it was before 0004: a stored file and no metadata."""
+
+    def make(path: Path | None = None, **fields: Any) -> Attachment:
+        path = path or clip()
+        with path.open("rb") as file:
+            return Attachment.objects.create(
+                **{
+                    "conversation": conversation,
+                    "uploaded_by": owner,
+                    "file": File(file, name=path.name),
+                    "original_name": path.name,
+                    "size": path.stat().st_size,
+                    "kind": Attachment.Kind.VIDEO,
+                    **fields,
+                }
+            )
+
+    return make
