@@ -89,9 +89,9 @@ INSTALLED_APPS = [
     "django_tables2",
     "django_filters",
     "template_partials",
-    "huey.contrib.djhuey",
     "chat",
     "moderation",
+    "huey.contrib.djhuey",  # after moderation, whose `run_huey` is the one to be found
 ]
 
 MIDDLEWARE = [
@@ -178,6 +178,7 @@ HUEY = {
         "max_delay": 0.5,
         "scheduler_interval": 1,
         "periodic": True,
+        "shutdown_timeout": 4,  # seconds a running task gets before it is interrupted
     },
 }
 
@@ -246,5 +247,11 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django": {"level": LOG_LEVEL}},
+    "loggers": {
+        "django": {"level": LOG_LEVEL},
+        "gunicorn.error": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        # Huey itself tells of every task; what a job did is in the log of its own.
+        "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "huey.consumer": {"level": LOG_LEVEL},
+    },
 }

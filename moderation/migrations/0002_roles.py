@@ -1,5 +1,7 @@
 """The dashboard's roles as groups: viewer, moderator, operator, admin."""
 
+from typing import Any
+
 from django.db import migrations
 
 ROLES = {
@@ -16,7 +18,7 @@ NAMES = {
 }
 
 
-def create_roles(apps, schema_editor):
+def create_roles(apps: Any, schema_editor: Any) -> None:
     """Groups with their permissions, which Django itself creates only after all migrations."""
     content_types = apps.get_model("contenttypes", "ContentType").objects
     permissions = apps.get_model("auth", "Permission").objects

@@ -1,0 +1,52 @@
+# `make` lists what there is.  Any setting can follow: `make run PORT=8123 DEMO=0`.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+SHELL := /bin/sh
+python := .venv/bin/python
+
+# What `manage.py check --deploy` looks at: the settings of an installation behind TLS.
+production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
+	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
+
+.PHONY: help run web worker migrate test check screenshots clean install install-test
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
+
+run: install ## install what is missing and serve (PORT=8000 HOST=127.0.0.1 DATA_DIR=./data DEMO=1)
+	@$(python) -m config.prepare
+	@exec $(python) -m config.serve
+
+web: migrate ## the web server alone
+	@exec $(python) -m gunicorn --config config/gunicorn.py config.wsgi
+
+worker: install ## the consumer of background jobs alone
+	@exec $(python) manage.py run_huey
+
+migrate: install ## bring the database and the static files up to date
+	@$(python) manage.py migrate --verbosity 1
+	@$(python) manage.py collectstatic --no-input --verbosity 0
+
+test: check ## everything: lint, types, imports, migrations, deployment check, tests (ARGS="-k range")
+	$(python) manage.py makemigrations --check --dry-run
+	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
+	$(python) -m pytest $(ARGS)
+
+check: install-test ## lint, formatting, types, import rules
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	$(python) .venv/bin/lint-imports
+
+screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
+	SCREENSHOTS=1 $(python) -m pytest tests/browser $(ARGS)
+
+clean: ## remove .venv and caches; data is kept
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@sh config/install.sh run
+
+install-test:
+	@sh config/install.sh test

@@ -1,0 +1,93 @@
+"""`python -m config.serve`: web server and consumer under supervisor, until Ctrl-C.
+
+Supervisor restarts whichever dies.  What is added here is what a terminal needs: Ctrl-C stops
+everything once and in order, closing the window stops it too, and the logs of both come out.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+from supervisor.options import ServerOptions
+from supervisor.supervisord import Supervisor, asyncore
+
+from config.address import AddressUnavailable, check_free, configured_address
+from config.settings import BASE_DIR, DATA_DIR
+
+CONFIGURATION = BASE_DIR / "config" / "processes" / "supervisor.conf"
+
+
+class Options(ServerOptions):
+    """Supervisor's options, except that a hang-up ends it instead of restarting it."""
+
+    def setsignals(self) -> None:
+        super().setsignals()
+        receive = self.signal_receiver.receive
+        signal.signal(signal.SIGHUP, lambda _signum, frame: receive(signal.SIGTERM, frame))
+
+
+@contextlib.contextmanager
+def own_terminal() -> Iterator[None]:
+    """Ctrl-C reaches this process alone: `make` would call it an error of its own."""
+    if not (sys.stdin.isatty() and os.tcgetpgrp(0) == os.getpgrp()):
+        yield
+        return
+    before = os.getpgrp()
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or giving the terminal back would stop us
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # nobody is left to wake us after Ctrl-Z
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpgrp())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the window is closed
+            os.tcsetpgrp(0, before)
+
+
+def log_file() -> str:
+    """Our standard output under a name that can be opened; a file in DATA_DIR if there is none."""
+    name = "/dev/fd/1"
+    # Supervisor writes both here and through that name: in a file neither may overwrite the other.
+    fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
+    with contextlib.suppress(OSError):  # a socket, for one, cannot be opened
+        os.close(os.open(name, os.O_WRONLY | os.O_APPEND))
+        return name
+    fallback = str(DATA_DIR / "processes.log")
+    print(f"The logs go to {fallback}.", flush=True)
+    return fallback
+
+
+def environment() -> dict[str, str]:
+    """What the configuration file and both programs need on top of the environment."""
+    python = os.path.dirname(sys.executable)
+    return {
+        "DATA_DIR": str(DATA_DIR),
+        "LOG_FILE": log_file(),
+        "PATH": python + os.pathsep + os.environ.get("PATH", os.defpath),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def main() -> int:
+    try:
+        check_free(*configured_address())
+    except AddressUnavailable as error:
+        print(error, file=sys.stderr)
+        return 1
+    os.chdir(BASE_DIR)
+    os.environ.update(environment())
+    options = Options()
+    # Naming the user that it runs as anyway keeps supervisor from complaining about root.
+    options.realize(["-n", "-c", str(CONFIGURATION), "-u", str(os.getuid())])
+    options.first, options.test = True, False
+    with own_terminal(), contextlib.suppress(asyncore.ExitNow):
+        Supervisor(options).main()
+    options.close_logger()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
