@@ -36,7 +36,7 @@ MIN_PACKETS = 3
 FAR_END_SECONDS = 360_000
 MAX_PACKET_SECONDS = 10.0
 
-PROBE_ENTRIES = ":".join(
+HEADER_ENTRIES = ":".join(
     (
         "format=format_name,duration,bit_rate",
         "format_tags=major_brand",
@@ -44,9 +44,9 @@ PROBE_ENTRIES = ":".join(
         "avg_frame_rate,r_frame_rate,duration,bit_rate",
         "stream_disposition=default,attached_pic,still_image",
         "stream_side_data=side_data_type,rotation",
-        "packet=stream_index,pts_time,duration_time",
     )
 )
+PACKET_ENTRIES = "packet=pts_time,duration_time"
 
 
 def input_options(max_pixels: int, max_streams: int) -> dict[str, Any]:
@@ -86,25 +86,25 @@ class FfmpegEngine:
             VideoError: why the file is no readable video.
         """
         interval = f"0%+#1,{FAR_END_SECONDS}%+#{TAIL_PACKETS}"
-        finished = self._ffprobe(path, limits, directory, "-read_intervals", interval)
-        answer = parsed(finished)
+        packets = [f"{HEADER_ENTRIES}:{PACKET_ENTRIES}", "-read_intervals", interval]
+        answer = parsed(self._ffprobe(path, limits, directory, *packets))
         if not answer.get("streams"):
-            # Seeking to the end fails on some readable files: ask for the header alone.
-            finished = self._ffprobe(path, limits, directory, "-read_intervals", "0%+#1")
+            # Seeking fails on some readable files: ask for the header alone.
+            finished = self._ffprobe(path, limits, directory, HEADER_ENTRIES)
             answer = parsed(finished)
-        if not answer.get("streams"):
-            raise refusal(finished)
+            if not answer.get("streams"):
+                raise refusal(finished)
         return probe_from_ffprobe(answer, path.stat().st_size)
 
     def _ffprobe(
-        self, path: Path, limits: ProcessLimits, directory: Path, *extra: str
+        self, path: Path, limits: ProcessLimits, directory: Path, entries: str, *extra: str
     ) -> Finished:
         arguments = [settings.FFPROBE_BINARY, "-v", "error", "-of", "json"]
         options = input_options(self.max_pixels, self.max_streams)
         options["max_alloc"] = MAX_ALLOC_BYTES
         for name, value in options.items():
             arguments += [f"-{name}", str(value)]
-        arguments += ["-show_entries", PROBE_ENTRIES, *extra, "-i", f"file:{path}"]
+        arguments += ["-show_entries", entries, *extra, "-i", f"file:{path}"]
         return media_runner.run(arguments, limits, directory)
 
     def save_frame(
@@ -162,6 +162,8 @@ def refusal(finished: Finished) -> VideoError:
     said = finished.stderr
     if "not on whitelist" in said:
         return VideoError("unsupported_container", said[-500:])
+    if "max pixel count" in said:
+        return VideoError("too_many_pixels", said[:500])
     if "max_streams" in said:
         return VideoError("too_many_streams", said[-500:])
     # A line of a demuxer ("[mov,mp4,… @ 0x…]") tells that the format was recognised.
@@ -171,7 +173,7 @@ def refusal(finished: Finished) -> VideoError:
 
 
 def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
-    """ffprobe's JSON (``-show_entries PROBE_ENTRIES``) as a ``Probe``; ``size`` in bytes."""
+    """ffprobe's JSON (``of those entries``) as a ``Probe``; ``size`` in bytes."""
     header = answer.get("format", {})
     streams = tuple(stream_from_ffprobe(stream) for stream in answer.get("streams", []))
     start, end = packet_span(answer.get("packets", []))

@@ -36,7 +36,7 @@ def local_path(file: FieldFile) -> Iterator[Path]:
 def copied(file: FieldFile) -> Iterator[Path]:
     with tempfile.NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
         try:
-            with file.storage.open(file.name) as source:
+            with file.storage.open(file.name or "") as source:
                 shutil.copyfileobj(source, copy, 1024 * 1024)
         except FileNotFoundError as error:
             raise VideoError("missing_file", f"{file.name} is not stored") from error

@@ -14,7 +14,7 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 
 from chat.errors import VideoError
-from chat.models import ActivityLog, Attachment
+from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
 from chat.services.ffmpeg_engine import FfmpegEngine, FrameRequest
@@ -24,6 +24,8 @@ from chat.services.poster import Poster, is_blank, open_poster, poster_size, see
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 logger = logging.getLogger(__name__)
+
+MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,16 @@ class Examination:
     """One reading of one file, with a scratch directory and a deadline for all of it."""
 
     def __init__(self, service: VideoProcessingService, path: Path) -> None:
-        self.engine, self.limits, self.path = service.engine, service.limits, path
+        self.engine, self.limits = service.engine, service.limits
+        self.source = path.absolute()
         self.deadline = time.monotonic() + self.limits.wall_seconds
 
     def __enter__(self) -> "Examination":
         self._scratch = tempfile.TemporaryDirectory(prefix="offchat-media-")
         self.directory = Path(self._scratch.name)
+        # The tools see a name of ours only: no extension to guess a format from, no `%d`.
+        self.path = self.directory / "input"
+        self.path.symlink_to(self.source)
         try:
             self.probe = self._probe()
             self.stream: ProbedStream = self.probe.video_stream
@@ -266,10 +272,12 @@ class Examination:
     def _refuse_excess(self) -> None:
         """Refuse what passes a limit, naming the limit and the value."""
         streams, pixels = len(self.probe.streams), self.stream.area
+        side = max(self.stream.width, self.stream.height)
         duration = self.metadata.duration or 0.0
         for code, value, limit in (
             ("too_many_streams", streams, self.limits.max_streams),
             ("too_many_pixels", pixels, self.limits.max_pixels),
+            ("too_many_pixels", side, MAX_SIDE_PIXELS),
             ("too_long", duration, self.limits.max_duration_seconds),
         ):
             if value > limit:
@@ -282,10 +290,9 @@ def store_poster(poster: Poster) -> str:
     Raises:
         VideoError: ``no_room`` or ``storage_error``.
     """
-    thumbnail = Attachment._meta.get_field("thumbnail")
+    storage = Attachment._meta.get_field("thumbnail").storage
     try:
-        name = thumbnail.generate_filename(None, "poster.jpg")
-        return str(thumbnail.storage.save(name, ContentFile(poster.jpeg)))
+        return str(storage.save(stored_name("posters", ".jpg"), ContentFile(poster.jpeg)))
     except OSError as error:
         raise storage_failure(error) from error
 

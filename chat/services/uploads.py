@@ -1,0 +1,262 @@
+"""Receiving a multipart body: streamed to disk, counted and hashed on the way.
+
+Nothing of it outlives the request: what the caller does not move into the storage is deleted, on
+success, refusal, a cut connection and a crash of our own alike.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile
+from django.http import HttpRequest, QueryDict
+from django.http.multipartparser import (
+    InputStreamExhausted,
+    MultiPartParser,
+    MultiPartParserError,
+)
+
+from chat.errors import ChatError, VideoError
+from chat.services.video_service import storage_failure
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024  # read, hashed and written at a time: all the memory an upload takes
+PART_HEADERS_BYTES = 64 * 1024  # room for boundaries and part headers beside files and fields
+NAME_PREFIX = "upload-"
+ABANDONED_SECONDS = 24 * 3600
+
+
+class ReceivedFile(UploadedFile):
+    """A file of this request on our disk: ``name`` as the client said, ``size``, ``sha256``.
+
+    The storage takes it with a rename, since it has a ``temporary_file_path``.
+    """
+
+    def __init__(self, name: str) -> None:
+        # No part of the client's name: media tools look at extensions.
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (closed by `discard`)
+            dir=settings.FILE_UPLOAD_TEMP_DIR, prefix=NAME_PREFIX, delete=False
+        )
+        super().__init__(file, shortened(name), size=0)
+        self.path = Path(file.name)
+        self.digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self.digest.hexdigest()
+
+    def append(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self.digest.update(chunk)
+        self.size += len(chunk)
+
+    def finish(self) -> None:
+        """Bring the bytes to the disk: a row that names them is about to be committed."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.seek(0)
+
+    def temporary_file_path(self) -> str:
+        return str(self.path)
+
+    def discard(self) -> None:
+        """Close the file, and delete it unless the storage has taken it."""
+        with contextlib.suppress(OSError):  # buffered bytes that a full disk does not take
+            self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def shortened(name: str, length: int = 255) -> str:
+    """At most ``length`` characters, the extension kept."""
+    if len(name) <= length:
+        return name
+    stem, extension = os.path.splitext(name)
+    extension = extension[:20]
+    return stem[: length - len(extension)] + extension
+
+
+@dataclass(slots=True)
+class Received:
+    """What the body held: form fields, and files by field name in the order they came."""
+
+    fields: QueryDict
+    files: dict[str, list[ReceivedFile]] = field(default_factory=dict)
+
+
+class StreamToDisk(FileUploadHandler):
+    """Writes the files of the fields in ``accepted``; other files are read past.
+
+    ``before_file`` is called with the form fields so far when a file begins, before one of its
+    bytes is kept.
+    """
+
+    chunk_size = CHUNK_BYTES
+
+    def __init__(
+        self, accepted: str, max_files: int, before_file: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self.accepted = accepted
+        self.max_files = max_files
+        self.before_file = before_file
+        self.begun: list[ReceivedFile] = []
+        self.received_bytes = 0
+
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+        super().new_file(field_name, file_name, *args, **kwargs)
+        if field_name != self.accepted:
+            raise SkipFile
+        if len(self.begun) == self.max_files:
+            raise ChatError("too_many_files")
+        self.before_file()
+        self.begun.append(ReceivedFile(file_name))
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self.received_bytes += len(raw_data)
+        if self.received_bytes > settings.UPLOAD_MAX_BYTES:
+            raise VideoError("too_large", f"passed {settings.UPLOAD_MAX_BYTES} bytes on the way")
+        self.begun[-1].append(raw_data)
+
+    def file_complete(self, file_size: int) -> ReceivedFile:
+        self.begun[-1].finish()
+        return self.begun[-1]
+
+    def discard(self) -> None:
+        for file in self.begun:
+            file.discard()
+
+
+class Body:
+    """The request's body, bounded by ``limit`` bytes and known to be whole when it ends.
+
+    A body cut off behind the file would otherwise pass with a form field missing or cut in two.
+    """
+
+    def __init__(self, stream: IO[bytes], announced: int | None, limit: int) -> None:
+        self.stream = stream
+        self.announced = announced
+        self.limit = limit
+        self.received = 0
+
+    def read(self, size: int = CHUNK_BYTES) -> bytes:
+        try:
+            data = self.stream.read(size)
+        except Exception as error:  # each server has its own errors for a connection that ends
+            logger.info("upload ended early after %s bytes: %r", self.received, error)
+            raise ChatError("incomplete_body") from error
+        self.received += len(data)
+        if self.received > self.limit:
+            raise VideoError("too_large", f"the body passed {self.limit} bytes")
+        if not data and self.announced is not None and self.received < self.announced:
+            raise ChatError("incomplete_body")
+        return data
+
+
+class FormParser(MultiPartParser):
+    @property
+    def fields_so_far(self) -> QueryDict:
+        return getattr(self, "_post", None) or QueryDict()
+
+
+@contextlib.contextmanager
+def receive(
+    request: HttpRequest,
+    *,
+    accepted: str,
+    max_files: int,
+    before_file: Callable[[QueryDict], None],
+) -> Iterator[Received]:
+    """The files of field ``accepted`` and the form fields of a multipart request, for the block.
+
+    ``before_file`` may refuse, by raising, before the first byte of a file is kept.
+
+    Raises:
+        VideoError: ``too_large`` (by Content-Length, or while it arrives), ``no_room``,
+            ``storage_error``.
+        ChatError: ``incomplete_body``, ``parse_error``, ``too_many_files``.
+    """
+    parser: FormParser
+    handler = StreamToDisk(accepted, max_files, lambda: before_file(parser.fields_so_far))
+    try:
+        with refusals():
+            parser = form_parser(request, handler)
+            fields, files = parser.parse()
+        yield Received(fields, {name: list(files.getlist(name)) for name in files})
+    finally:
+        handler.discard()
+
+
+def form_parser(request: HttpRequest, handler: StreamToDisk) -> FormParser:
+    """A parser over the request's body, of announced length or chunked."""
+    limit = settings.UPLOAD_MAX_BYTES + settings.DATA_UPLOAD_MAX_MEMORY_SIZE + PART_HEADERS_BYTES
+    announced = announced_length(request)
+    if announced is not None:
+        if announced > limit:
+            raise VideoError("too_large", f"Content-Length {announced} passes {limit}")
+        body = Body(request, announced, limit)  # type: ignore[arg-type]  # it has read()
+    elif is_chunked(request):
+        # Django's own stream takes a body without Content-Length for an empty one; the server
+        # that sets this flag ends its stream where the last chunk ends.
+        body = Body(request.META["wsgi.input"], None, limit)
+    else:
+        raise ChatError("parse_error")
+    # The parser only looks whether the length is above zero; the body's end is told by `Body`.
+    meta = {**request.META, "CONTENT_LENGTH": str(announced or limit)}
+    return FormParser(meta, body, [handler], "utf-8")  # type: ignore[arg-type]
+
+
+def announced_length(request: HttpRequest) -> int | None:
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or "")
+    except ValueError:
+        return None
+    return length if length >= 0 else None
+
+
+def is_chunked(request: HttpRequest) -> bool:
+    coding = request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return "chunked" in coding and bool(request.META.get("wsgi.input_terminated"))
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the parser and the disk raise into errors of ours."""
+    try:
+        yield
+    except RequestDataTooBig as error:
+        raise VideoError("too_large", str(error)) from error
+    except (MultiPartParserError, InputStreamExhausted, SuspiciousOperation) as error:
+        raise ChatError("parse_error") from error
+    except OSError as error:
+        disk_failure(error)
+
+
+def disk_failure(error: OSError) -> NoReturn:
+    logger.error("an upload could not be written: %s", error)
+    raise storage_failure(error) from error
+
+
+def sweep_abandoned(older_than_seconds: float = ABANDONED_SECONDS) -> int:
+    """Delete what a killed web worker left behind; returns how many files.
+
+    A file that is still being received was written to a moment ago.
+    """
+    oldest = time.time() - older_than_seconds
+    swept = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob(f"{NAME_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+                swept += 1
+    return swept
