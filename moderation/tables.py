@@ -1,0 +1,137 @@
+"""Columns of the lists and how their cells look; an order is allowed only where one is named."""
+
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from chat.models import ActivityLog, Attachment
+from moderation.models import Failure, Job
+from moderation.templatetags.dashboard import ago, attachment_state
+from moderation.words import codec_words, container_words, size_words
+
+DASH = format_html('<span class="none" aria-label="unknown">–</span>')
+NUMBER = {"cell": {"class": "number"}}
+
+
+class ListTable(tables.Table):
+    """Looks that all lists share; every cell carries its column's name as ``col-…``."""
+
+    class Meta:
+        template_name = "moderation/_table.html"
+        attrs = {"class": "list"}
+        default = DASH
+        orderable = False
+
+    def get_column_class_names(self, classes_set: set[str], bound_column: Any) -> set[str]:
+        names: set[str] = super().get_column_class_names(classes_set, bound_column)
+        return names | {f"col-{bound_column.name}"}
+
+
+class SelectColumn(tables.Column):
+    """A check box that names its row to a screen reader."""
+
+    def __init__(self) -> None:
+        super().__init__(accessor="pk", orderable=False, verbose_name="Select")
+
+    @property
+    def header(self) -> SafeString:
+        return format_html(
+            '<input type="checkbox" class="form-check-input" data-select-all hidden'
+            ' aria-label="Select all on this page">'
+        )
+
+    def render(self, record: Attachment) -> SafeString:
+        return format_html(
+            '<input type="checkbox" class="form-check-input" name="selected" value="{}"'
+            ' aria-label="Select {}">',
+            record.pk,
+            record.original_name,
+        )
+
+
+def cell(template: str, **kwargs: Any) -> tables.TemplateColumn:
+    return tables.TemplateColumn(template_name=f"moderation/cells/{template}.html", **kwargs)
+
+
+class VideoTable(ListTable):
+    selected = SelectColumn()
+    thumbnail = cell("thumbnail", verbose_name="Preview", orderable=False)
+    name = cell("video_name", order_by=("original_name", "-id"), orderable=True)
+    dimensions = tables.Column(
+        accessor="width", order_by=("width", "height", "-id"), orderable=True, attrs=NUMBER
+    )
+    codec = tables.Column(order_by=("codec", "-id"), orderable=True)
+    duration = tables.Column(
+        accessor="duration_formatted",
+        order_by=("duration", "-id"),
+        orderable=True,
+        attrs=NUMBER,
+    )
+    size = tables.Column(order_by=("size", "-id"), orderable=True, attrs=NUMBER)
+    state = tables.Column(
+        accessor="processing_state", order_by=("processing_state", "id"), orderable=True
+    )
+    added = tables.Column(
+        accessor="created_at", order_by=("created_at", "id"), orderable=True, attrs=NUMBER
+    )
+
+    class Meta(ListTable.Meta):
+        order_by = "-added"
+
+    def render_dimensions(self, record: Attachment) -> str:
+        return f"{record.width} × {record.height}"
+
+    def render_codec(self, record: Attachment) -> SafeString:
+        return format_html(
+            '<span>{}</span> <span class="quiet">{}</span>',
+            codec_words(record.codec),
+            container_words(record.container),
+        )
+
+    def render_size(self, value: int) -> str:
+        return size_words(value)
+
+    def render_state(self, record: Attachment) -> SafeString:
+        return attachment_state(record)
+
+    def render_added(self, record: Attachment) -> SafeString | str:
+        return ago(record.created_at)
+
+
+class ActivityTable(ListTable):
+    when = tables.Column(
+        accessor="created_at", order_by=("id",), orderable=True, verbose_name="When"
+    )
+    who = cell("activity_who", verbose_name="Who")
+    what = cell("activity_what", verbose_name="What")
+    where = tables.Column(accessor="ip_address", verbose_name="From")
+    details = cell("activity_details", verbose_name="Details")
+
+    class Meta(ListTable.Meta):
+        order_by = "-when"
+
+    def render_when(self, record: ActivityLog) -> SafeString | str:
+        return ago(record.created_at)
+
+
+class JobTable(ListTable):
+    job = cell("job_name", verbose_name="Job")
+    status = cell("job_status", verbose_name="Status")
+    progress = cell("job_progress", verbose_name="Progress")
+    who = cell("job_who", verbose_name="Started by")
+    when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
+
+    def render_when(self, record: Job) -> SafeString | str:
+        return ago(record.created_at)
+
+
+class FailureTable(ListTable):
+    thumbnail = cell("failure_thumbnail", verbose_name="Preview")
+    name = cell("failure_name", verbose_name="Name")
+    reason = cell("failure_reason", verbose_name="Reason")
+    when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
+
+    def render_when(self, record: Failure) -> SafeString | str:
+        return ago(record.created_at)

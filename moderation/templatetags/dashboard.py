@@ -1,0 +1,171 @@
+"""Template tags of the dashboard: icons, states, times and sizes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.template.context import RequestContext
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from chat.models import Attachment
+from moderation import words
+from moderation.long_lists import COUNT_LIMIT, bounded_count
+from moderation.models import Job
+
+register = template.Library()
+register.filter("size", words.size_words)
+register.filter("span", words.duration_words)
+register.filter("codec", words.codec_words)
+register.filter("container", words.container_words)
+register.filter("outcome", words.outcome_words)
+
+# Characters of a name's end that stay visible when the middle is cut: an extension and a number.
+NAME_TAIL = 9
+
+# State → (icon, word); the class `state-<state>` gives the colour.
+STATES = {
+    "pending": ("circle-dashed", "Not processed"),
+    "processing": ("loader-2", "Processing"),
+    "ready": ("circle-check", "Ready"),
+    "failed": ("alert-triangle", "Failed"),
+    "quarantined": ("eye-off", "Quarantined"),
+    "removed": ("ban", "Removed"),
+    # of jobs
+    "planning": ("clock", "Planning"),
+    "running": ("loader-2", "Running"),
+    "paused": ("clock", "Paused"),
+    "done": ("circle-check", "Done"),
+    "cancelled": ("ban", "Cancelled"),
+    # of log entries
+    "ok": ("circle-check", "Done"),
+    "refused": ("ban", "Refused"),
+}
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; decorative unless it has a label."""
+    href = static("icons.svg")
+    if label:
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><use href="{}#{}"></use></svg>',
+            label,
+            href,
+            name,
+        )
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', href, name
+    )
+
+
+@register.simple_tag
+def state(name: str, title: str = "") -> SafeString:
+    """A state as icon and word."""
+    symbol, word = STATES.get(name, ("info-circle", name))
+    return format_html(
+        '<span class="state state-{}" title="{}">{}<span>{}</span></span>',
+        name,
+        title,
+        icon(symbol),
+        word,
+    )
+
+
+@register.simple_tag
+def attachment_state(attachment: Attachment) -> SafeString:
+    """What matters most about an attachment: held back or removed, else its processing state."""
+    if attachment.visibility != Attachment.Visibility.VISIBLE:
+        return state(attachment.visibility)
+    return state(attachment.processing_state, words.outcome_words(attachment.failure_code))
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """A moment in words, with the exact time in UTC on hover."""
+    if moment is None:
+        return ""
+    moment = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        words.ago_words(moment),
+    )
+
+
+@register.simple_tag
+def short_name(name: str) -> SafeString:
+    """A file name that loses its middle, never its end, when room is short."""
+    cut = max(0, len(name) - NAME_TAIL)
+    return format_html(
+        '<span class="short-name"><bdi>{}</bdi><bdi>{}</bdi></span>', name[:cut], name[cut:]
+    )
+
+
+@register.simple_tag
+def thumbnail_url(attachment: Attachment) -> str:
+    """The poster's address, which changes with the poster; empty when there is none."""
+    if not attachment.thumbnail:
+        return ""
+    version = str(attachment.thumbnail.name).rsplit("/", 1)[-1][:12]
+    return f"{reverse('moderation:video-thumbnail', args=[attachment.pk])}?v={version}"
+
+
+@register.simple_tag
+def how_many(count: int, singular: str, plural: str = "") -> str:
+    """A count that may be "more than the limit", with its noun."""
+    return words.count_words(count, COUNT_LIMIT, singular, plural)
+
+
+@register.simple_tag(takes_context=True)
+def rail(context: RequestContext) -> list[dict[str, Any]]:
+    """The entries of the left rail, with quiet counts of what waits for somebody."""
+    name = context["request"].resolver_match.url_name or "" if has_match(context) else ""
+    failed = bounded_count(Attachment.objects.failed(), 999)
+    running = Job.objects.unfinished().count()
+    return [
+        {
+            "url": reverse("moderation:videos"),
+            "icon": "movie",
+            "label": "Videos",
+            "current": name.startswith("video") or name == "home",
+            "count": ("999+" if failed > 999 else failed) if failed else "",
+            "count_label": "failed",
+        },
+        {
+            "url": reverse("moderation:activity"),
+            "icon": "activity",
+            "label": "Activity",
+            "current": name.startswith("activity"),
+        },
+        {
+            "url": reverse("moderation:jobs"),
+            "icon": "list-check",
+            "label": "Jobs",
+            "current": name.startswith("job"),
+            "count": running or "",
+            "count_label": "running",
+        },
+    ]
+
+
+def has_match(context: RequestContext) -> bool:
+    return getattr(context["request"], "resolver_match", None) is not None
+
+
+@register.simple_tag
+def running_jobs() -> list[Job]:
+    """Up to ten unfinished jobs, newest first."""
+    return list(Job.objects.unfinished()[:10])
+
+
+@register.simple_tag(takes_context=True)
+def without(context: RequestContext, *names: str) -> str:
+    """The page's query string without the given parameters and the page number."""
+    query = context["request"].GET.copy()
+    for name in (*names, "page"):
+        query.pop(name, None)
+    return f"?{query.urlencode()}" if query else "?"
