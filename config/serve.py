@@ -7,11 +7,13 @@ everything once and in order, closing the window stops it too, and the logs of b
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
 
 from supervisor.options import ServerOptions
+from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor, asyncore
 
 from config.address import AddressUnavailable, check_free, configured_address
@@ -27,6 +29,26 @@ class Options(ServerOptions):
         super().setsignals()
         receive = self.signal_receiver.receive
         signal.signal(signal.SIGHUP, lambda _signum, frame: receive(signal.SIGTERM, frame))
+
+
+class Processes(Supervisor):
+    """Supervisor, ended as well by the loss of the terminal it was started at.
+
+    The hang-up signal goes to the session's leader; when that is `make`, it stays there.
+    """
+
+    at_terminal = sys.stdin.isatty()
+
+    def tick(self, now: float | None = None) -> None:
+        super().tick(now)
+        if self.at_terminal and terminal_is_gone() and not self.stopping:
+            self.options.mood = SupervisorStates.SHUTDOWN
+
+
+def terminal_is_gone() -> bool:
+    watch = select.poll()
+    watch.register(0, 0)  # of a hang-up poll tells unasked
+    return bool(watch.poll(0))
 
 
 @contextlib.contextmanager
@@ -84,7 +106,7 @@ def main() -> int:
     options.realize(["-n", "-c", str(CONFIGURATION), "-u", str(os.getuid())])
     options.first, options.test = True, False
     with own_terminal(), contextlib.suppress(asyncore.ExitNow):
-        Supervisor(options).main()
+        Processes(options).main()
     options.close_logger()
     return 0
 

@@ -1,0 +1,148 @@
+"""`make run` as a person meets it: at a terminal, with Ctrl-C, twice, and when something dies."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import RunningCopy, eventually, supported
+
+pytestmark = pytest.mark.skipif(not supported(), reason="reads /proc to see what is left")
+
+ADMIN = {"ADMIN_USERNAME": "keeper", "ADMIN_PASSWORD": "a long way to go 42"}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., RunningCopy]]:
+    """Starts copies; the same DATA_DIR unless told otherwise, so a second call starts again."""
+    copies: list[RunningCopy] = []
+
+    def start(data_dir: Path | None = None, **options: str) -> RunningCopy:
+        copies.append(RunningCopy(data_dir or tmp_path / "data", **options))
+        return copies[-1]
+
+    yield start
+    for copy in copies:
+        copy.clear_away()
+
+
+def token(copy: RunningCopy) -> str:
+    body = {"username": ADMIN["ADMIN_USERNAME"], "password": ADMIN["ADMIN_PASSWORD"]}
+    request = urllib.request.Request(
+        copy.url + "/api/auth/token/",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(json.load(answer)["token"])
+
+
+def conversations(copy: RunningCopy, key: str) -> list[str]:
+    with copy.get("/api/chat/conversations/", Authorization=f"Token {key}") as answer:
+        return [conversation["title"] for conversation in json.load(answer)["results"]]
+
+
+def test_it_serves_and_ctrl_c_stops_it_without_a_trace(run: Callable[..., RunningCopy]) -> None:
+    copy = run(**ADMIN).wait_until_serving()
+    page = copy.get("/moderation/login/").read().decode()
+    assert copy.url in copy.output
+
+    # Static files: named after their content, so that browsers may keep them for good.
+    name = re.search(r'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page)
+    assert name, page
+    assert "immutable" in copy.get(name[1]).headers["Cache-Control"]
+
+    copy.press_ctrl_c()
+    assert copy.wait_for_exit(12) == 0
+    assert "***" not in copy.output
+    copy.assert_nothing_left(1)
+    assert (copy.data_dir / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_starting_again_is_quick_and_keeps_the_data(run: Callable[..., RunningCopy]) -> None:
+    copy = run(**ADMIN).wait_until_serving()
+    key = token(copy)
+    request = urllib.request.Request(
+        copy.url + "/api/chat/conversations/",
+        b'{"title": "Kept", "participants": []}',
+        {"Content-Type": "application/json", "Authorization": f"Token {key}"},
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    copy.press_ctrl_c()
+    copy.wait_for_exit(12)
+
+    began = time.monotonic()
+    again = run(**ADMIN).wait_until_serving()
+    assert time.monotonic() - began < 30
+    assert conversations(again, key) == ["Kept"]
+    assert "Installing" not in again.output
+
+
+def test_what_is_killed_comes_back(run: Callable[..., RunningCopy]) -> None:
+    copy = run().wait_until_serving()
+    for find in (copy.web_server, copy.consumer):
+        killed = find()
+        family = set(copy.processes())
+        os.kill(killed, signal.SIGKILL)
+        eventually(
+            "another one takes its place", lambda k=killed, f=find: f() not in (None, k), 30
+        )
+        # Nothing that the dead one had started goes on beside the new one.
+        eventually(
+            f"its children are gone, {copy.processes()}",
+            lambda f=family: len(set(copy.processes()) & f) <= len(f) - 3,
+            10,
+        )
+    eventually("the site answers again", copy.answers, 30)
+    copy.press_ctrl_c()
+    assert copy.wait_for_exit(12) == 0
+    copy.assert_nothing_left(1)
+
+
+def test_closing_the_window_stops_it(run: Callable[..., RunningCopy]) -> None:
+    copy = run().wait_until_serving()
+    copy.close_window()
+    copy.assert_nothing_left()
+
+
+def test_nothing_outlives_a_killed_supervisor(run: Callable[..., RunningCopy]) -> None:
+    copy = run().wait_until_serving()
+    os.kill(copy.supervisor() or 0, signal.SIGKILL)
+    copy.assert_nothing_left()
+
+
+def test_terminating_make_stops_it(run: Callable[..., RunningCopy]) -> None:
+    copy = run().wait_until_serving()
+    os.kill(copy.pid, signal.SIGTERM)
+    copy.wait_for_exit(12)
+    copy.assert_nothing_left(1)
+
+
+def test_a_taken_port_is_said_in_one_sentence(run: Callable[..., RunningCopy]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        copy = run(port=port)
+        assert copy.wait_for_exit(60) == 2  # make's own status for a failed command
+    assert f"Port {port} is taken by another program" in copy.output
+    assert "Traceback" not in copy.output
+
+
+def test_two_copies_run_side_by_side_and_a_long_path_is_no_trouble(
+    run: Callable[..., RunningCopy], tmp_path: Path
+) -> None:
+    long = tmp_path / "a folder with spaces" / ("very-" * 30)
+    long.mkdir(parents=True)
+    copies = [run(tmp_path / "first"), run(long)]
+    for copy in copies:
+        copy.wait_until_serving()
+    for copy in copies:
+        copy.press_ctrl_c()
+        assert copy.wait_for_exit(15) == 0
+        copy.assert_nothing_left(1)
