@@ -1,6 +1,7 @@
 """Conversations, messages, attachments and the activity log: what is stored and who may see it."""
 
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.conf import settings
@@ -250,7 +251,7 @@ class Attachment(models.Model):
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
 
-    # Field names that each change of state writes, for `save(update_fields=…)`.
+    # Field names that each change of state writes, for `write`.
     FAILED_FIELDS = (
         "processing_state", "failure_code", "failure_detail", "processed_at", "pipeline_version",
     )  # fmt: skip
@@ -259,8 +260,17 @@ class Attachment(models.Model):
         "container", "audio_codec", "frame_rate", "rotation", "content_type", "kind",
     )  # fmt: skip
 
+    @property
+    def is_ready(self) -> bool:
+        return self.processing_state == self.ProcessingState.READY
+
+    def write(self, fields: Iterable[str]) -> bool:
+        """Write these fields of this row; False when the row is gone."""
+        values = {name: getattr(self, name) for name in fields}
+        return bool(type(self).objects.filter(pk=self.pk).update(**values))
+
     def mark_ready(self, metadata: "VideoMetadata", thumbnail: str) -> None:
-        """Set what was found out and the poster's storage name; the caller saves READY_FIELDS."""
+        """Set what was found out and the poster's storage name; the caller writes READY_FIELDS."""
         self.kind = self.Kind.VIDEO
         self.width, self.height = metadata.width, metadata.height
         self.duration = metadata.duration
@@ -275,7 +285,7 @@ class Attachment(models.Model):
         self._set_state(self.ProcessingState.READY)
 
     def mark_failed(self, code: str, detail: str) -> None:
-        """Set the outcome code and the operator's detail; the caller saves FAILED_FIELDS."""
+        """Set the outcome code and the operator's detail; the caller writes FAILED_FIELDS."""
         self._set_state(self.ProcessingState.FAILED, code, detail)
 
     def _set_state(self, state: str, code: str = "", detail: str = "") -> None:

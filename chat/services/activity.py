@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from chat.models import ActivityLog
+from chat.models import ActivityLog, Conversation
 
 # A player asks for one file in many ranges; those within this time are one download.
 SAME_VISIT = timedelta(minutes=10)
@@ -23,14 +23,14 @@ SAME_VISIT = timedelta(minutes=10)
 class Actor:
     """Who acts: a person from an address, a background job, or (all empty) the system itself."""
 
-    user: AbstractBaseUser | None = None
+    user: User | None = None
     ip_address: str | None = None
     job_id: int | None = None
     command: str = ""
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Actor":
-        user = request.user if request.user.is_authenticated else None
+        user = request.user if isinstance(request.user, User) else None
         return cls(user=user, ip_address=client_address(request))
 
     @property
@@ -50,7 +50,7 @@ def client_address(request: HttpRequest) -> str | None:
     """The client's IP address; the proxy's word counts only when ``BEHIND_PROXY`` is set."""
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     if settings.SECURE_PROXY_SSL_HEADER and forwarded:
-        return forwarded.rsplit(",", 1)[-1].strip()
+        return str(forwarded).rsplit(",", 1)[-1].strip()
     return request.META.get("REMOTE_ADDR") or None
 
 
@@ -69,7 +69,7 @@ def entry(
         actor_name=actor.name,
         job_id=actor.job_id,
         ip_address=actor.ip_address,
-        object_type=obj._meta.model_name,
+        object_type=obj._meta.model_name or "",
         object_id=obj.pk,
         object_label=str(obj)[:200],
         conversation_id=conversation_id_of(obj),
@@ -88,7 +88,7 @@ def record(action: str, actor: Actor, obj: models.Model, **kwargs: Any) -> Activ
 def record_visit(action: str, actor: Actor, obj: models.Model) -> ActivityLog | None:
     """Append an entry for a view or download, once per actor, object and ``SAME_VISIT``."""
     recent = ActivityLog.objects.filter(
-        object_type=obj._meta.model_name,
+        object_type=obj._meta.model_name or "",
         object_id=obj.pk,
         action=action,
         actor=actor.user,
@@ -99,6 +99,8 @@ def record_visit(action: str, actor: Actor, obj: models.Model) -> ActivityLog | 
 
 
 def conversation_id_of(obj: models.Model) -> int | None:
-    if obj._meta.model_name == "conversation":
+    """The conversation an object belongs to, or is."""
+    if isinstance(obj, Conversation):
         return obj.pk
-    return getattr(obj, "conversation_id", None)
+    conversation_id: int | None = getattr(obj, "conversation_id", None)
+    return conversation_id

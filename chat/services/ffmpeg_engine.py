@@ -46,7 +46,7 @@ HEADER_ENTRIES = ":".join(
         "stream_side_data=side_data_type,rotation",
     )
 )
-PACKET_ENTRIES = "packet=pts_time,duration_time"
+PACKET_ENTRIES = "packet=stream_index,pts_time,duration_time"
 
 
 def input_options(max_pixels: int, max_streams: int) -> dict[str, Any]:
@@ -160,23 +160,34 @@ def parsed(finished: Finished) -> dict[str, Any]:
 def refusal(finished: Finished) -> VideoError:
     """The outcome for a file of which ffprobe named no stream, from what it said."""
     said = finished.stderr
+    if (limit := limit_named(said)) is not None:
+        return limit
     if "not on whitelist" in said:
         return VideoError("unsupported_container", said[-500:])
-    if "max pixel count" in said:
-        return VideoError("too_many_pixels", said[:500])
-    if "max_streams" in said:
-        return VideoError("too_many_streams", said[-500:])
     # A line of a demuxer ("[mov,mp4,… @ 0x…]") tells that the format was recognised.
     if any(f"[{name}" in said for name in FORMATS.split(",")) or not finished.returncode:
         return VideoError("corrupt", said[-500:])
     return VideoError("not_a_video", said[-500:])
 
 
+def limit_named(said: str) -> VideoError | None:
+    """The limit that stopped the tool by its own word, if one did."""
+    for sentence, code in (
+        ("max pixel count", "too_many_pixels"),
+        ("max_streams", "too_many_streams"),
+        ("Cannot allocate memory", "memory_limit"),
+        ("failed to map segment", "memory_limit"),  # the dynamic linker, under a small limit
+    ):
+        if sentence in said:
+            return VideoError(code, said[-500:])
+    return None
+
+
 def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
     """ffprobe's JSON (``of those entries``) as a ``Probe``; ``size`` in bytes."""
     header = answer.get("format", {})
     streams = tuple(stream_from_ffprobe(stream) for stream in answer.get("streams", []))
-    start, end = packet_span(answer.get("packets", []))
+    start, ends = packet_span(answer.get("packets", []))
     return Probe(
         format_name=header.get("format_name", ""),
         major_brand=header.get("tags", {}).get("major_brand", "").strip(),
@@ -185,7 +196,7 @@ def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
         size=size,
         streams=streams,
         packet_start=start,
-        packet_end=end,
+        packet_ends=ends,
     )
 
 
@@ -215,20 +226,23 @@ def stream_from_ffprobe(stream: dict[str, Any]) -> ProbedStream:
     )
 
 
-def packet_span(packets: list[dict[str, Any]]) -> tuple[float | None, float | None]:
-    """First time stamp and end of the last packet, in seconds.
+def packet_span(packets: list[dict[str, Any]]) -> tuple[float, tuple[float, ...]]:
+    """First time stamp, and the end of each track's last packet, in seconds.
 
-    (None, None) when the end was not reached: too many packets after the last key frame, or
-    (a container without an index, such as FLV) none but the first.
+    No ends when they were not reached: too many packets after the last key frame, or (a
+    container without an index, such as FLV) none but the first.
     """
     if not MIN_PACKETS <= len(packets) < TAIL_PACKETS:
-        return None, None
-    starts, ends = [], []
+        return 0.0, ()
+    start = math.inf
+    ends: dict[int, float] = {}
     for packet in packets:
         time = as_float(packet.get("pts_time"))
         if time is None or not math.isfinite(time):
             continue
         lasts = as_float(packet.get("duration_time")) or 0.0
-        starts.append(time)
-        ends.append(time + (lasts if 0 < lasts <= MAX_PACKET_SECONDS else 0.0))
-    return (min(starts), max(ends)) if starts else (None, None)
+        end = time + (lasts if 0 < lasts <= MAX_PACKET_SECONDS else 0.0)
+        track = packet.get("stream_index", 0)
+        ends[track] = max(end, ends.get(track, end))
+        start = min(start, time)
+    return (start, tuple(ends.values())) if ends else (0.0, ())

@@ -64,7 +64,7 @@ def run(arguments: Sequence[str], limits: ProcessLimits, directory: Path) -> Fin
     A non-zero exit status is not an error here: what it means depends on the tool.
 
     Raises:
-        VideoError: ``time_limit``, ``output_limit``, ``memory_limit``, ``decoder_crashed`` or
+        VideoError: ``time_limit``, ``output_limit``, ``decoder_crashed`` or
             ``media_tools_missing``.
     """
     if shutil.which(arguments[0]) is None:
@@ -152,14 +152,12 @@ def remaining(deadline: float) -> float:
 
 
 def raise_if_killed(finished: Finished, limits: ProcessLimits) -> None:
-    """Turn an end by signal, or a refused allocation, into its outcome code."""
+    """Turn an end by signal into its outcome code."""
     code = finished.returncode
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL):
         raise VideoError("time_limit", f"used up {limits.cpu_seconds} s of CPU, or was killed")
     if code == -signal.SIGXFSZ:
         raise VideoError("output_limit", f"a file passed {limits.output_bytes} bytes")
-    if code and "Cannot allocate memory" in finished.stderr:
-        raise VideoError("memory_limit", finished.stderr[-500:])
     if code < 0:
         name = signal.Signals(-code).name
         raise VideoError("decoder_crashed", f"ended by {name}: {finished.stderr[-500:]}")

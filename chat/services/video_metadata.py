@@ -73,9 +73,10 @@ class Probe:
     bit_rate: int | None  # bit/s
     size: int  # bytes
     streams: tuple[ProbedStream, ...]
-    # Span of the packets' time stamps: of the first read, to the end of the last found.
-    packet_start: float | None = None
-    packet_end: float | None = None
+    # Time stamps in seconds: of the first packet, and where the last packet of each track ends.
+    # No ends: they could not be read.
+    packet_start: float = 0.0
+    packet_ends: tuple[float, ...] = ()
 
     @property
     def video_stream(self) -> ProbedStream:
@@ -191,18 +192,18 @@ def sane_seconds(value: float | None) -> float | None:
 
 
 def true_duration(probe: Probe, stream: ProbedStream) -> float | None:
-    """Seconds: the header's word where the packets agree with it, else what the packets span."""
+    """Seconds: the header's word where a track's packets agree with it (or where their end is
+    unknown), else what the longest track spans."""
     header = sane_seconds(probe.duration) or sane_seconds(stream.duration)
-    spanned = None
-    if probe.packet_start is not None and probe.packet_end is not None:
-        spanned = sane_seconds(probe.packet_end - min(probe.packet_start, probe.packet_end))
-    if spanned is None:
-        return None if header is None else round(header, 3)
+    spans = [sane_seconds(end - probe.packet_start) for end in probe.packet_ends]
+    known = [span for span in spans if span is not None]
     if header is not None:
+        # Any track will do: tracks end at different times, and after a seek some demuxers (Ogg)
+        # count the times of one of them wrongly.
         tolerance = max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_SHARE * header)
-        if abs(header - spanned) <= tolerance:
+        if not known or any(abs(header - span) <= tolerance for span in known):
             return round(header, 3)
-    return round(spanned, 3)
+    return round(max(known), 3) if known else None
 
 
 def kilobits_per_second(probe: Probe, stream: ProbedStream, duration: float | None) -> int | None:

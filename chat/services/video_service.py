@@ -7,7 +7,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -17,7 +16,7 @@ from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
-from chat.services.ffmpeg_engine import FfmpegEngine, FrameRequest
+from chat.services.ffmpeg_engine import FfmpegEngine, FrameRequest, limit_named
 from chat.services.local_files import local_path
 from chat.services.media_runner import ProcessLimits, remaining
 from chat.services.poster import Poster, is_blank, open_poster, poster_size, seek_points
@@ -147,13 +146,15 @@ class VideoProcessingService:
         """
         attachment, error = prepared.attachment, prepared.error
         old_thumbnail = attachment.thumbnail.name or ""
-        fields = Attachment.FAILED_FIELDS if error else Attachment.READY_FIELDS
         if prepared.examined:
             attachment.mark_ready(prepared.examined.metadata, prepared.thumbnail)
+            written = attachment.write(Attachment.READY_FIELDS)
+        elif error and not error.permanent and attachment.is_ready:
+            written = True  # what is known stays true; a disk or a clock failed, not the video
         elif error:
             attachment.mark_failed(error.code, error.detail)
-        values: dict[str, Any] = {name: getattr(attachment, name) for name in fields}
-        if not Attachment.objects.filter(pk=attachment.pk).update(**values):
+            written = attachment.write(Attachment.FAILED_FIELDS)
+        if not written:
             self.discard(prepared)
             return False
         activity.record(
@@ -228,7 +229,7 @@ class Examination:
             poster, said = self._frame(0.0, key_frames_only=False)
             if poster is None:
                 code = "encrypted" if self.stream.encrypted else "no_decodable_frame"
-                raise VideoError(code, said[-500:])
+                raise limit_named(said) or VideoError(code, said[-500:])
             if not is_blank(poster):
                 return poster
             seen.append(poster)
