@@ -215,6 +215,12 @@ class VideoError(ChatError):
 API_ERRORS: dict[str, tuple[int, str]] = {
     "invalid": (400, "Some fields are not right; see the errors by field."),
     "parse_error": (400, "The request's body could not be read."),
+    "incomplete_body": (400, "The connection ended before the whole body had arrived."),
+    "too_many_files": (400, "The request carries more files than are taken at once."),
+    "unusable_attachments": (
+        400,
+        "Attachments must be your own uploads in this conversation, not yet part of a message.",
+    ),
     "not_authenticated": (401, "Sign in first: send the header “Authorization: Token …”."),
     "authentication_failed": (401, "The token or the password is not right, or has expired."),
     "permission_denied": (403, "You may see this, but not do that to it."),
@@ -223,6 +229,7 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     "not_acceptable": (406, "The answer cannot be given in the format asked for."),
     "conflict": (409, "Someone changed this meanwhile. Load it again."),
     "unsupported_media_type": (415, "The request's Content-Type is not taken here."),
+    "range_not_satisfiable": (416, "The range asked for lies outside the file."),
     "throttled": (429, "Too many requests. Wait as long as Retry-After says."),
     "quarantined": (451, "This video is held back by the moderators."),
     "server_error": (500, "Something failed on our side. It has been logged."),
