@@ -123,10 +123,13 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
     def visible_to(self, user: Visitor) -> Self:
         """The one rule of access: files of conversations in which ``user`` takes part now.
 
-        Quarantined files are included (their participants get 451); removed ones are not.
+        Quarantined files are included (their participants get 451); removed ones, and those of
+        deleted messages, are not.
         """
+        deleted = Message.objects.filter(pk=OuterRef("message_id"), deleted_at__isnull=False)
         return self.filter(
-            Exists(Participant.objects.current().of(user, OuterRef("conversation_id")))
+            Exists(Participant.objects.current().of(user, OuterRef("conversation_id"))),
+            ~Exists(deleted),
         ).exclude(visibility=Attachment.Visibility.REMOVED)
 
     def videos(self) -> Self:

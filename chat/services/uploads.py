@@ -43,6 +43,10 @@ class ReceivedFile(UploadedFile):
     The storage takes it with a rename, since it has a ``temporary_file_path``.
     """
 
+    file: IO[bytes]
+    name: str
+    size: int
+
     def __init__(self, name: str) -> None:
         # No part of the client's name: media tools look at extensions.
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (closed by `discard`)
@@ -103,9 +107,7 @@ class StreamToDisk(FileUploadHandler):
 
     chunk_size = CHUNK_BYTES
 
-    def __init__(
-        self, accepted: str, max_files: int, before_file: Callable[[], None]
-    ) -> None:
+    def __init__(self, accepted: str, max_files: int, before_file: Callable[[], None]) -> None:
         super().__init__()
         self.accepted = accepted
         self.max_files = max_files

@@ -1,0 +1,190 @@
+"""Taking received files into the system, and out of it again.
+
+``stored`` is the one way in: the upload view and the message view use it.  The slow half (reading
+the video, moving files) happens outside any transaction; rows and log entries follow in one.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from django.db import transaction
+
+from chat.errors import ChatError, VideoError
+from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
+from chat.services import activity
+from chat.services.activity import Actor
+from chat.services.file_kinds import sniff
+from chat.services.uploads import ReceivedFile
+from chat.services.video_service import (
+    ExaminedVideo,
+    VideoProcessingService,
+    storage_failure,
+    store_poster,
+)
+
+logger = logging.getLogger(__name__)
+
+# Outcomes that say "some other kind of file"; any other failure is a video that cannot be read.
+NOT_VIDEO = {"not_a_video", "unsupported_container", "no_video_stream"}
+
+
+@contextlib.contextmanager
+def stored(
+    files: Sequence[ReceivedFile], conversation: Conversation, actor: Actor, *, only_videos: bool
+) -> Iterator[list[Attachment]]:
+    """Unsaved attachments whose files are in the storage; all deleted again if the block raises.
+
+    A file that is a video by its content takes the video road, whatever its name says; others
+    are refused when ``only_videos``.
+
+    Raises:
+        VideoError: the first file's that is refused; none is kept then.
+    """
+    examined = [(file, examine(file, only_videos)) for file in files]
+    attachments: list[Attachment] = []
+    try:
+        for file, video in examined:
+            attachment = Attachment(
+                conversation=conversation,
+                uploaded_by=actor.user,
+                original_name=file.name,
+                size=file.size,
+                sha256=file.sha256,
+            )
+            attachments.append(attachment)
+            keep(attachment, file, video)
+        yield attachments
+    except BaseException:
+        for attachment in attachments:
+            delete_files(attachment)
+        raise
+
+
+def examine(file: ReceivedFile, only_videos: bool) -> ExaminedVideo | None:
+    """What kind of video the file is; None for another kind of file, where that is welcome.
+
+    Raises:
+        VideoError: why it is refused.
+    """
+    try:
+        return VideoProcessingService().examine(file.path)
+    except VideoError as error:
+        if only_videos or error.code not in NOT_VIDEO:
+            raise
+        return None
+
+
+def keep(attachment: Attachment, file: ReceivedFile, video: ExaminedVideo | None) -> None:
+    """Move the file (and the video's poster) into the storage and set what is known."""
+    if video is None:
+        attachment.kind, attachment.content_type = sniff(file.path)
+    try:
+        attachment.file.save(file.name or "", file, save=False)
+    except OSError as error:
+        raise storage_failure(error) from error
+    if video is not None:
+        attachment.mark_ready(video.metadata, store_poster(video.poster))
+
+
+def upload(
+    file: ReceivedFile, conversation: Conversation, actor: Actor, *, only_videos: bool
+) -> Attachment:
+    """Keep one file that is not (yet) part of a message.
+
+    Raises:
+        VideoError: why it is refused; nothing is kept then.
+        ChatError: ``not_found`` when the uploader left the conversation meanwhile.
+    """
+    with (
+        stored([file], conversation, actor, only_videos=only_videos) as (attachment,),
+        transaction.atomic(),
+    ):
+        require_participant(conversation, actor)
+        save(attachment, actor)
+    return attachment
+
+
+def save(attachment: Attachment, actor: Actor, message: Message | None = None) -> None:
+    """Write row and log entry, in the caller's transaction."""
+    attachment.message = message
+    attachment.save(force_insert=True)
+    activity.record(ActivityLog.Action.ATTACHMENT_UPLOADED, actor, attachment)
+
+
+def require_participant(conversation: Conversation, actor: Actor) -> None:
+    """Look again, in the transaction: reading the upload took its time.
+
+    Raises:
+        ChatError: ``not_found``.
+    """
+    assert actor.user is not None  # noqa: S101  (uploads are a person's)
+    current = Participant.objects.current().of(actor.user, conversation.pk)
+    if not current.select_for_update().exists():
+        raise ChatError("not_found")
+
+
+def record_refusal(error: VideoError, actor: Actor, conversation: Conversation | None) -> None:
+    """Tell the log that an upload was refused; of the person, if no conversation is known."""
+    subject = conversation or actor.user
+    if subject is not None:
+        activity.record(
+            ActivityLog.Action.ATTACHMENT_REFUSED,
+            actor,
+            subject,
+            outcome=ActivityLog.Outcome.REFUSED,
+            details={"code": error.code},
+        )
+
+
+def delete(attachment: Attachment, actor: Actor) -> None:
+    """Delete row and files.
+
+    Raises:
+        ChatError: ``permission_denied`` unless the actor uploaded it or owns the conversation;
+            ``quarantined`` while moderators hold it.
+    """
+    with transaction.atomic():
+        locked = Attachment.objects.select_for_update().filter(pk=attachment.pk).first()
+        if locked is None:
+            raise ChatError("not_found")
+        if locked.uploaded_by_id != (actor.user and actor.user.pk) and not owns(
+            actor, locked.conversation_id
+        ):
+            raise ChatError("permission_denied")
+        if locked.visibility == Attachment.Visibility.QUARANTINED:
+            raise ChatError("quarantined")
+        activity.record(ActivityLog.Action.ATTACHMENT_DELETED, actor, locked)
+        after_commit = files_deleter([locked])
+        locked.delete()
+        transaction.on_commit(after_commit, robust=True)
+
+
+def owns(actor: Actor, conversation_id: int) -> bool:
+    return (
+        actor.user is not None
+        and Participant.objects.current()
+        .of(actor.user, conversation_id)
+        .filter(role=Participant.Role.OWNER)
+        .exists()
+    )
+
+
+def files_deleter(attachments: Sequence[Attachment]) -> Callable[[], None]:
+    """Deletes the files of rows that are gone; to be called on commit."""
+
+    def delete_all() -> None:
+        for attachment in attachments:
+            delete_files(attachment)
+
+    return delete_all
+
+
+def delete_files(attachment: Attachment) -> None:
+    """Delete file and poster from the storage; a failure is logged and leaves an orphan."""
+    for file in (attachment.file, attachment.thumbnail):
+        if file.name:
+            try:
+                file.storage.delete(file.name)
+            except OSError:
+                logger.exception("%s could not be deleted", file.name)
