@@ -1,4 +1,53 @@
-"""Paths."""
+"""The chat API, below ``/api/chat/``."""
 
-app_name = "urls_video"
-urlpatterns = []
+from django.urls import path, register_converter
+
+from chat import views_chat, views_video
+from chat.api_views import RowId
+
+register_converter(RowId, "id")
+
+app_name = "chat"
+urlpatterns = [
+    path("videos/", views_video.VideoListView.as_view(), name="videos"),
+    path("videos/upload/", views_video.VideoUploadView.as_view(), name="video-upload"),
+    path(
+        "videos/<id:attachment_id>/download/",
+        views_video.VideoDownloadView.as_view(),
+        name="download",
+    ),
+    path(
+        "videos/<id:attachment_id>/stream/", views_video.VideoStreamView.as_view(), name="stream"
+    ),
+    path("upload/", views_video.AttachmentUploadView.as_view(), name="upload"),
+    path(
+        "attachments/<id:attachment_id>/", views_video.AttachmentView.as_view(), name="attachment"
+    ),
+    path(
+        "attachments/<id:attachment_id>/thumbnail/",
+        views_video.ThumbnailView.as_view(),
+        name="thumbnail",
+    ),
+    path("conversations/", views_chat.ConversationListView.as_view(), name="conversations"),
+    path(
+        "conversations/<id:conversation_id>/",
+        views_chat.ConversationView.as_view(),
+        name="conversation",
+    ),
+    path(
+        "conversations/<id:conversation_id>/participants/",
+        views_chat.ParticipantListView.as_view(),
+        name="participants",
+    ),
+    path(
+        "conversations/<id:conversation_id>/participants/<id:user_id>/",
+        views_chat.ParticipantView.as_view(),
+        name="participant",
+    ),
+    path(
+        "conversations/<id:conversation_id>/messages/",
+        views_chat.MessageListView.as_view(),
+        name="messages",
+    ),
+    path("messages/<id:message_id>/", views_chat.MessageView.as_view(), name="message"),
+]

@@ -182,6 +182,10 @@ HUEY = {
     },
 }
 
+# A worker holds what it works on for so long, then another may take over; longer than one file
+# may take (MEDIA_WALL_SECONDS).
+JOB_LEASE_SECONDS = env_int("JOB_LEASE_SECONDS", 60, minimum=1)
+
 # --- Time and language --------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -209,8 +213,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # of a body without files, bytes
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "chat.authentication.TokenAuthentication",
+        "chat.authentication.HeaderCsrfSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -223,7 +227,8 @@ REST_KNOX = {
 }
 
 # --- Video limits, each with its unit -----------------------------------------------------------
-UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1)
+UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1)  # files of one request
+MESSAGE_MAX_FILES = env_int("MESSAGE_MAX_FILES", 10, minimum=1)
 VIDEO_MAX_DURATION_SECONDS = env_int("VIDEO_MAX_DURATION_SECONDS", 6 * 3600, minimum=1)
 VIDEO_MAX_PIXELS = env_int("VIDEO_MAX_PIXELS", 36_000_000, minimum=1)
 VIDEO_MAX_STREAMS = env_int("VIDEO_MAX_STREAMS", 16, minimum=1)

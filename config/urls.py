@@ -11,3 +11,9 @@ urlpatterns = [
     path("moderation/", include("moderation.urls")),
     path("admin/", admin.site.urls),
 ]
+
+# JSON below /api/, pages elsewhere.
+handler400 = "chat.api_errors.bad_request"
+handler403 = "chat.api_errors.permission_denied"
+handler404 = "chat.api_errors.page_not_found"
+handler500 = "chat.api_errors.server_error"

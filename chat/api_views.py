@@ -1,0 +1,90 @@
+"""What every view of the API shares: the base class, the pages of lists, ids in paths."""
+
+import re
+from typing import IO, Any
+
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from chat.services.activity import Actor
+
+MAX_ID = 2**63 - 1  # of a 64-bit key; a larger number names nothing
+
+
+class RowId:
+    """A path converter for ids: more than 64 bits is an unknown address, not an error."""
+
+    regex = "[0-9]{1,19}"
+
+    def to_python(self, text: str) -> int:
+        number = int(text)
+        if number > MAX_ID:
+            raise ValueError("beyond 64 bits")
+        return number
+
+    def to_url(self, number: int) -> str:
+        return str(number)
+
+
+class IdField(serializers.IntegerField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_ID, **kwargs)
+
+
+class BoundedJSONParser(JSONParser):
+    """DRF's, which lets brackets nested by the thousand end as a server error."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
+    ) -> Any:
+        try:
+            parsed = super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deep") from error
+        if not isinstance(parsed, dict):
+            raise ParseError("The body must be a JSON object.")
+        return parsed
+
+
+class ApiView(APIView):
+    """JSON or form fields in, JSON out; answers belong to one user and are not kept."""
+
+    parser_classes = [BoundedJSONParser, FormParser]
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.from_request(self.request)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        patch_vary_headers(answer, ["Authorization", "Cookie"])
+        if "Cache-Control" not in answer:
+            patch_cache_control(answer, private=True, no_store=True)
+        return answer
+
+
+class NewestFirst(CursorPagination):
+    """``{"results", "next", "previous"}`` by descending id: stable while rows are added."""
+
+    ordering = "-id"
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        if cursor is None or cursor.position is None:
+            return cursor
+        position = str(cursor.position)
+        # DRF hands the position to the database as it came.
+        if not re.fullmatch(r"[0-9]{1,19}", position) or int(position) > MAX_ID:
+            raise NotFound
+        return cursor

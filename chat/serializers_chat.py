@@ -1,0 +1,67 @@
+"""Conversations and participants as JSON, and what a client may send to make them."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from rest_framework import serializers
+
+from chat.models import Conversation, Participant
+from chat.serializers_video import PersonSerializer
+
+MAX_PEOPLE = 200  # named in one request
+
+
+class ParticipantSerializer(serializers.ModelSerializer):
+    id = serializers.IntegerField(source="user_id")
+    username = serializers.CharField(source="user.username")
+
+    class Meta:
+        model = Participant
+        fields = ["id", "username", "role", "joined_at"]
+        read_only_fields = fields
+
+
+class ConversationSerializer(serializers.ModelSerializer):
+    """Needs ``participations`` prefetched to the current ones, with their users."""
+
+    created_by = PersonSerializer(allow_null=True)
+    participants = ParticipantSerializer(source="participations", many=True)
+
+    class Meta:
+        model = Conversation
+        fields = ["id", "title", "created_by", "created_at", "participants"]
+        read_only_fields = fields
+
+
+class UsernamesField(serializers.ListField):
+    """Usernames in, accounts out."""
+
+    child = serializers.CharField(max_length=150)
+
+    def to_internal_value(self, data: Any) -> list[AbstractBaseUser]:
+        names: list[str] = super().to_internal_value(data)
+        accounts = get_user_model().objects.filter(username__in=names, is_active=True)
+        found = {account.get_username(): account for account in accounts}
+        unknown = [name for name in names if name not in found]
+        if unknown:
+            raise serializers.ValidationError(f"There is no account {', '.join(unknown)}.")
+        return list(found.values())
+
+
+class ConversationCreateSerializer(serializers.Serializer):
+    title = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    participants = UsernamesField(max_length=MAX_PEOPLE, required=False, default=list)
+
+
+class ConversationEditSerializer(serializers.Serializer):
+    title = serializers.CharField(max_length=200, allow_blank=True)
+
+
+class ParticipantsAddSerializer(serializers.Serializer):
+    participants = UsernamesField(max_length=MAX_PEOPLE, min_length=1)
+
+
+class SignInSerializer(serializers.Serializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)

@@ -1,0 +1,145 @@
+"""Attachments and messages as JSON, and what a client may send to make them."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from chat.api_views import IdField
+from chat.authentication import address_token
+from chat.http_range import INLINE_TYPES
+from chat.models import Attachment, Conversation, Message
+from chat.services import messages
+from chat.services.activity import Actor
+
+MAX_CONTENT_CHARACTERS = 20_000
+
+
+class PersonSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    username = serializers.CharField()
+
+
+class AttachmentSerializer(serializers.ModelSerializer):
+    """An attachment for the person who asks; needs ``request`` in its context.
+
+    While a moderator holds a video back its metadata stay visible and every address is null.
+    """
+
+    conversation = serializers.IntegerField(source="conversation_id")
+    message = serializers.IntegerField(source="message_id", allow_null=True)
+    uploaded_by = PersonSerializer(allow_null=True)
+    video_dimensions = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
+    processing_state = serializers.SerializerMethodField()
+    thumbnail_url = serializers.SerializerMethodField()
+    # Made by later stages of processing; in the form from the first day.
+    storyboard_url = serializers.SerializerMethodField(method_name="get_nothing_yet")
+    preview_url = serializers.SerializerMethodField(method_name="get_nothing_yet")
+    download_url = serializers.SerializerMethodField()
+    stream_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Attachment
+        fields = [
+            "id", "conversation", "message", "uploaded_by", "original_name", "kind",
+            "content_type", "size", "duration", "duration_formatted", "width", "height",
+            "video_dimensions", "bitrate", "codec", "audio_codec", "container", "frame_rate",
+            "rotation", "processing_state", "failure_code", "visibility", "thumbnail_url",
+            "storyboard_url", "preview_url", "download_url", "stream_url", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_processing_state(self, attachment: Attachment) -> str | None:
+        """Null for what is not a video: there is nothing to process."""
+        return attachment.processing_state if attachment.kind == Attachment.Kind.VIDEO else None
+
+    def get_thumbnail_url(self, attachment: Attachment) -> str | None:
+        return self._address("thumbnail", attachment) if attachment.thumbnail else None
+
+    def get_download_url(self, attachment: Attachment) -> str | None:
+        return self._address("download", attachment)
+
+    def get_stream_url(self, attachment: Attachment) -> str | None:
+        """For ``<video>`` and ``<img>``; null for what a browser is not to show in place."""
+        url = self._address("stream", attachment)
+        if url is None or attachment.content_type not in INLINE_TYPES:
+            return None
+        return f"{url}?token={address_token(self.context['request'].user, attachment.pk)}"
+
+    def get_nothing_yet(self, _attachment: Attachment) -> None:
+        return None
+
+    def _address(self, view: str, attachment: Attachment) -> str | None:
+        if attachment.visibility != Attachment.Visibility.VISIBLE:
+            return None
+        request = self.context["request"]
+        return reverse(f"chat:{view}", args=[attachment.pk], request=request)
+
+
+class UploadSerializer(serializers.Serializer):
+    """The form fields beside the file of an upload."""
+
+    conversation = IdField()
+    content = serializers.CharField(
+        required=False, allow_blank=True, max_length=MAX_CONTENT_CHARACTERS
+    )
+
+
+class VideoFilterSerializer(serializers.Serializer):
+    """The query of the list of videos."""
+
+    conversation = IdField(required=False)
+    state = serializers.ChoiceField(choices=Attachment.ProcessingState.choices, required=False)
+
+
+class MessageSerializer(serializers.ModelSerializer):
+    """A message with those of its attachments that its reader may see."""
+
+    conversation = serializers.IntegerField(source="conversation_id")
+    sender = PersonSerializer(allow_null=True)
+    attachments = AttachmentSerializer(many=True)
+
+    class Meta:
+        model = Message
+        fields = [
+            "id", "conversation", "sender", "content", "attachments", "created_at", "edited_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class MessageCreateSerializer(serializers.Serializer):
+    """A new message: text, files uploaded before (ids), and files that come with it.
+
+    ``save(conversation=…, actor=…, files=…)`` takes each of the files down the video road if it
+    is a video by its content, and keeps all of them with the message or nothing.
+    """
+
+    content = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=MAX_CONTENT_CHARACTERS
+    )
+    attachments = serializers.ListField(
+        child=IdField(), required=False, default=list, max_length=settings.MESSAGE_MAX_FILES
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not (attrs["content"] or attrs["attachments"] or self.context.get("files")):
+            raise serializers.ValidationError(
+                {"content": ["A message needs text or an attachment."]}
+            )
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Message:
+        conversation: Conversation = validated_data["conversation"]
+        actor: Actor = validated_data["actor"]
+        return messages.send(
+            conversation,
+            actor,
+            validated_data["content"],
+            attachment_ids=validated_data["attachments"],
+            files=self.context.get("files", ()),
+        )
+
+
+class MessageEditSerializer(serializers.Serializer):
+    content = serializers.CharField(max_length=MAX_CONTENT_CHARACTERS)

@@ -1,0 +1,206 @@
+"""Uploading, listing, watching and deleting attachments."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.models.fields.files import FieldFile
+from django.http import QueryDict
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import UnsupportedMediaType, ValidationError
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from chat.api_views import ApiView, IdField, NewestFirst
+from chat.authentication import SignedAddressAuthentication
+from chat.errors import ChatError, VideoError
+from chat.http_range import range_response
+from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversation
+from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
+from chat.serializers_video import AttachmentSerializer, UploadSerializer, VideoFilterSerializer
+from chat.services import activity, attachments, messages, uploads
+from chat.services.uploads import Received, ReceivedFile
+from chat.services.video_service import storage_failure
+
+Action = ActivityLog.Action
+
+
+class ReceivingView(ApiView):
+    """A view that takes files: what can be refused is refused before their bytes are taken.
+
+    In this order: who asks; whether they take part in the conversation (as soon as the address,
+    or a form field before the file, names it); how long the body says it is; then, while it
+    arrives, how long it is.
+    """
+
+    file_field = "file"
+    max_files = 1
+    conversation: Conversation | None = None
+
+    @contextmanager
+    def receiving(self, request: Request) -> Iterator[Received]:
+        """The body, for the block; a file that is refused is told to the activity log."""
+        try:
+            self.find_conversation(request.query_params)
+            if not request.content_type.startswith("multipart/form-data"):
+                raise UnsupportedMediaType(request.content_type)
+            with uploads.receive(
+                request._request,
+                accepted=self.file_field,
+                max_files=self.max_files,
+                before_file=self.find_conversation,
+            ) as received:
+                self.find_conversation(received.fields)
+                yield received
+        except VideoError as error:
+            attachments.record_refusal(error, self.actor, self.conversation)
+            raise
+
+    def find_conversation(self, fields: QueryDict) -> None:
+        if self.conversation is None and "conversation" in fields:
+            try:
+                conversation_id = IdField().run_validation(fields["conversation"])
+            except ValidationError as error:
+                raise ValidationError({"conversation": error.detail}) from error
+            self.conversation = visible_conversation(self.request, conversation_id)
+
+
+class AttachmentUploadView(ReceivingView):
+    """Any file; what is a video by its content takes the video road."""
+
+    only_videos = False
+
+    def post(self, request: Request) -> Response:
+        with self.receiving(request) as received:
+            form = UploadSerializer(data=received.fields.dict() | request.query_params.dict())
+            form.is_valid(raise_exception=True)
+            if self.file_field not in received.files:
+                raise ValidationError({self.file_field: ["No file was sent."]}, "required")
+            (file,) = received.files[self.file_field]
+            attachment = self.keep(file, form.validated_data.get("content", ""))
+        body = AttachmentSerializer(attachment, context={"request": request}).data
+        location = reverse("chat:attachment", args=[attachment.pk], request=request)
+        return Response(body, status=201, headers={"Location": location})
+
+    def keep(self, file: ReceivedFile, content: str) -> Attachment:
+        """Alone, or as part of a message when there is text with it."""
+        conversation = self.conversation
+        if conversation is None:
+            raise ChatError("not_found")
+        if not content:
+            return attachments.upload(file, conversation, self.actor, only_videos=self.only_videos)
+        message = messages.send(
+            conversation, self.actor, content, files=[file], only_videos=self.only_videos
+        )
+        return message.attachments.select_related("uploaded_by").get()
+
+
+class VideoUploadView(AttachmentUploadView):
+    """A video: 201 with its metadata and poster, or the reason why not, and nothing kept."""
+
+    only_videos = True
+
+
+class VideoListView(ApiView, ListAPIView):
+    """The videos that the caller may see, newest first."""
+
+    serializer_class = AttachmentSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> AttachmentQuerySet:
+        form = VideoFilterSerializer(data=self.request.query_params)
+        form.is_valid(raise_exception=True)
+        wanted = form.validated_data
+        videos = Attachment.objects.visible_to(self.request.user).videos()
+        if "conversation" in wanted:
+            visible_conversation(self.request, wanted["conversation"])
+            videos = videos.filter(conversation=wanted["conversation"])
+        if "state" in wanted:
+            videos = videos.filter(processing_state=wanted["state"])
+        return videos.select_related("uploaded_by")
+
+
+class AttachmentView(ApiView):
+    def get(self, request: Request, attachment_id: int) -> Response:
+        attachment = visible_attachment(request, attachment_id)
+        return Response(AttachmentSerializer(attachment, context={"request": request}).data)
+
+    def delete(self, request: Request, attachment_id: int) -> Response:
+        attachments.delete(visible_attachment(request, attachment_id), self.actor)
+        return Response(status=204)
+
+
+class VideoDownloadView(ApiView):
+    """The file, to save: bytes of any attachment, videos or not, with ranges."""
+
+    as_attachment = True
+    visit: str = Action.ATTACHMENT_DOWNLOADED
+
+    def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
+        attachment = viewable_attachment(request, attachment_id)
+        response = stored_file_response(
+            request,
+            attachment.file,
+            etag=attachment.sha256,
+            content_type=attachment.content_type,
+            filename=attachment.original_name,
+            as_attachment=self.as_attachment,
+            last_modified=attachment.created_at,
+        )
+        if request.method == "GET" and response.status_code in (200, 206):
+            activity.record_visit(self.visit, self.actor, attachment)
+        return response
+
+
+class VideoStreamView(VideoDownloadView):
+    """The file, to watch in place; the signed ``stream_url`` leads here."""
+
+    authentication_classes = [SignedAddressAuthentication, *ApiView.authentication_classes]
+    as_attachment = False
+    visit = Action.ATTACHMENT_VIEWED
+
+
+class ThumbnailView(ApiView):
+    """The poster; takes the token of ``stream_url`` too.  Not a view of the video: not logged."""
+
+    authentication_classes = VideoStreamView.authentication_classes
+
+    def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
+        attachment = viewable_attachment(request, attachment_id)
+        if not attachment.thumbnail:
+            raise ChatError("not_found")
+        return stored_file_response(
+            request,
+            attachment.thumbnail,
+            content_type="image/jpeg",
+            filename=f"{attachment.pk}.jpg",
+            as_attachment=False,
+            last_modified=attachment.processed_at,
+        )
+
+
+def stored_file_response(
+    request: Request, file: FieldFile, *, etag: str = "", **kwargs: Any
+) -> HttpResponseBase:
+    """A stored file through ``range_response``; stored names are never used twice, so that name
+    and size are as strong a validator as the hash.
+
+    Raises:
+        VideoError: ``missing_file`` or ``storage_error``.
+    """
+    try:
+        size = file.size
+        etag = etag or f"{(file.name or '').rpartition('/')[2]}-{size}"
+        return range_response(
+            request._request,
+            lambda: file.open("rb"),
+            size=size,
+            etag=f'"{etag}"',
+            **kwargs,
+        )
+    except FileNotFoundError as error:
+        raise VideoError("missing_file", f"{file.name} is not stored") from error
+    except OSError as error:
+        raise storage_failure(error) from error
