@@ -1,0 +1,80 @@
+"""Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from huey import crontab
+from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
+
+from moderation import backfill
+from moderation.chunks import lease, owner_name, release_dead
+from moderation.models import Chunk, Job
+
+
+def workers() -> int:
+    consumer: dict[str, Any] = settings.HUEY["consumer"]  # type: ignore[assignment]
+    return int(consumer["workers"])
+
+
+def wake(job: Job) -> None:
+    """Have the consumer plan and work on the job, once the caller's transaction is committed."""
+    job_id = job.pk
+    if job.status == Job.Status.PLANNING:
+        transaction.on_commit(lambda: enqueue(job_id, 1))
+    elif job.status == Job.Status.RUNNING:
+        transaction.on_commit(lambda: enqueue(job_id, workers()))
+
+
+def enqueue(job_id: int, times: int) -> None:
+    for _ in range(times):
+        work(job_id)
+
+
+@db_task()
+def work(job_id: int) -> None:
+    """A slice of work; asks for the next one as long as there is more."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return
+    if job.status == Job.Status.PLANNING:
+        backfill.plan(job, backfill.SLICE_SECONDS)
+        wake(job)
+    elif backfill.work_slice(job_id, owner_name()):
+        enqueue(job_id, 1)
+
+
+@db_periodic_task(crontab(minute="*"))
+def sweep_each_minute() -> None:
+    sweep()
+
+
+@on_startup()
+@close_db
+def sweep_on_startup() -> None:
+    """Go on at once with what the last consumer left."""
+    sweep(timedelta(0))
+
+
+def sweep(patience: timedelta | None = None) -> int:
+    """Wake the jobs whose worker is gone, or that nobody has touched for ``patience`` (a lease
+    by default), their wake-up having been lost; how many."""
+    release_dead()
+    now = timezone.now()
+    abandoned = Chunk.objects.filter(
+        job=OuterRef("pk"), cursor__lt=F("size"), lease_until__lte=now
+    ).exclude(owner="")
+    touched = Coalesce(Max("chunks__lease_until"), "started_at", "created_at")
+    silent = now - (lease() if patience is None else patience)
+    jobs = (
+        Job.objects.filter(status__in=[Job.Status.PLANNING, Job.Status.RUNNING])
+        .annotate(touched=touched)
+        .filter(Exists(abandoned) | Q(touched__lte=silent))
+    )
+    for job in jobs:
+        wake(job)
+    return len(jobs)
