@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.machine import need_ffmpeg
+
 QUIET = ("-nostdin", "-v", "error", "-y")
 _folder = TemporaryDirectory(prefix="offchat-clips-")
 
@@ -21,6 +23,7 @@ def clip(
 
     ``options`` are ffmpeg's output options; H.264 and AAC by default.
     """
+    need_ffmpeg()
     path = Path(_folder.name) / f"{abs(hash((name, options, source, audio)))}-{name}"
     sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=1"] if audio else []
     codecs = options or ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")

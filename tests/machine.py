@@ -1,0 +1,35 @@
+"""What tests need of the machine.  Without it they are skipped by name, under CI=true they fail."""
+
+import os
+import shutil
+from typing import NoReturn
+
+import pytest
+
+CHROMIUM = (
+    "chromium",
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium-browser",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+def lacking(name: str) -> NoReturn:
+    reason = f"{name} is not on this machine"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def need_ffmpeg() -> None:
+    for program in ("ffmpeg", "ffprobe"):
+        if shutil.which(program) is None:
+            lacking(program)
+
+
+def chromium() -> str:
+    """The path of a Chromium or Chrome: the one CHROMIUM names, else the first found."""
+    names = [os.environ.get("CHROMIUM") or "", *CHROMIUM]
+    return next(filter(None, map(shutil.which, names)), None) or lacking("Chromium")
