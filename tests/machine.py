@@ -1,4 +1,4 @@
-"""What tests need of the machine.  Without it they are skipped by name, under CI=true they fail."""
+"""What tests need of the machine: without it they are skipped by name, in CI they fail."""
 
 import os
 import shutil
