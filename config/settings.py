@@ -177,6 +177,7 @@ HUEY = {
         "initial_delay": 0.1,
         "max_delay": 0.5,
         "scheduler_interval": 1,
+        "health_check_interval": 2,  # seconds until a worker that died is replaced
         "periodic": True,
         "shutdown_timeout": 4,  # seconds a running task gets before it is interrupted
     },

@@ -1,10 +1,12 @@
 """The cast and the stage: people, a conversation, private media, real clips."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core.files import File
 
@@ -62,6 +64,8 @@ def admin(db: None) -> User:
 
 def with_role(role: str) -> User:
     user = person(role)
+    if not Group.objects.filter(name=role).exists():  # a transactional test emptied the tables
+        import_module("moderation.migrations.0002_roles").create_roles(apps, None)
     user.groups.add(Group.objects.get(name=role))
     return user
 
