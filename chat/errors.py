@@ -161,6 +161,20 @@ OUTCOMES: dict[str, Outcome] = {
             "The disk or bucket is full.",
         ),
         Outcome(
+            "media_helper_lost",
+            503,
+            False,
+            "Videos cannot be read just now. Try again later.",
+            "The media helper of the worker died or did not answer; see the log.",
+        ),
+        Outcome(
+            "media_sandbox_missing",
+            503,
+            False,
+            "Videos cannot be read just now. Try again later.",
+            "MEDIA_SANDBOX=require, and this machine lacks a layer; see `manage.py check`.",
+        ),
+        Outcome(
             "media_tools_missing",
             503,
             False,

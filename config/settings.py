@@ -240,6 +240,11 @@ MEDIA_MEMORY_BYTES = env_int("MEDIA_MEMORY_BYTES", 1024**3, minimum=64 * 1024**2
 MEDIA_OUTPUT_BYTES = env_int("MEDIA_OUTPUT_BYTES", 8 * 1024**2, minimum=64 * 1024)
 POSTER_MAX_WIDTH_PIXELS = env_int("POSTER_MAX_WIDTH_PIXELS", 640, minimum=16)
 POSTER_MAX_HEIGHT_PIXELS = env_int("POSTER_MAX_HEIGHT_PIXELS", 640, minimum=16)
+# libav reads with PyAV in the sandboxed child; ffmpeg runs ffprobe and ffmpeg in it.
+MEDIA_ENGINE = env_choice("MEDIA_ENGINE", "libav", ["libav", "ffmpeg"])
+# Sandbox of the media children: require every layer, warn about missing ones, or switch it off.
+MEDIA_SANDBOX = env_choice("MEDIA_SANDBOX", "best-effort", ["require", "best-effort", "off"])
+MEDIA_CHILDREN = env_int("MEDIA_CHILDREN", 3, minimum=1)  # at once, of one worker
 FFMPEG_BINARY = env_str("FFMPEG_BINARY", "ffmpeg")
 FFPROBE_BINARY = env_str("FFPROBE_BINARY", "ffprobe")
 

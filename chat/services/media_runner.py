@@ -1,163 +1,345 @@
-"""The one place where processes start: runs a media tool over an untrusted file, under limits.
+"""The one place where processes start: runs media tools and tasks over untrusted files.
 
-Every call ends within ``wall_seconds``; nothing the tool started outlives the call, and nothing
-outlives this process (session of its own, killed whole; on Linux also a death signal).
+A worker (web, queue or command) has one media helper, started on first use and again when it
+died; the helper forks one sandboxed child for each file.  Every call ends within its
+``wall_seconds``, and nothing it started outlives the call or this process.
 """
 
+import atexit
 import contextlib
+import json
 import logging
 import os
-import selectors
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
+
+from django.conf import settings
 
 from chat.errors import VideoError
+from chat.services.sandbox.helper import (
+    CLEAN_ENVIRONMENT,
+    LENGTH,
+    RESULT,
+    SANDBOX_FAILED,
+    STDERR,
+    STDOUT,
+)
+from chat.services.sandbox.layers import LAYERS, Limits
 
 logger = logging.getLogger(__name__)
 
+ProcessLimits = Limits
 STDERR_TAIL_BYTES = 4096
-# POSIX sh sets the limits, then becomes the tool: 1 ms, and no Python runs between fork and exec
-# (which is not safe in a threaded web worker).  macOS refuses -v: the tool then runs without.
-LIMITING_SHELL = (
-    'ulimit -c 0; ulimit -t "$1"; ulimit -f "$2"; ulimit -n 64; ulimit -v "$3" 2>/dev/null; '
-    'shift 3; exec "$@"'
+# How long the helper itself may take beyond a child's limit before it counts as stuck.
+HELPER_PATIENCE_SECONDS = 60.0
+TASK_MODULES = ("chat.services.sandbox.libav_tasks",)
+START = (
+    "import sys; sys.path.insert(0, {path!r});"
+    " from chat.services.sandbox.helper import main; main()"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessLimits:
-    """What one process may use.  ``output_bytes`` bounds its stdout and each file it writes."""
-
-    wall_seconds: float
-    cpu_seconds: int
-    memory_bytes: int
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
-    """An ended process: exit status, all of stdout, and the end of stderr as text."""
+    """An ended child: exit status, all of stdout, the end of stderr, and what it used."""
 
     returncode: int
     stdout: bytes
     stderr: str
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    max_rss_bytes: int = 0
 
 
-@cache
-def death_signal_prefix() -> tuple[str, ...]:
-    """util-linux's ``setpriv``: the child dies with the thread that started it, and gains no
-    privileges.  Empty where there is none (macOS)."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--no-new-privs", "--") if setpriv else ()
+@dataclass(slots=True)
+class MediaHelper:
+    """This process's helper; safe to use from several threads."""
+
+    max_children: int
+    layers: frozenset[str] = frozenset(layer.name for layer in LAYERS)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _process: "subprocess.Popen[bytes] | None" = None
+    _control: socket.socket | None = None
+    _owner: int = 0
+    missing: dict[str, str] = field(default_factory=dict)
+    tasks: frozenset[str] = frozenset()
+
+    def ask(
+        self,
+        task: str,
+        *,
+        directory: Path,
+        limits: Limits,
+        source: Path | None = None,
+        arguments: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+        slow: bool = False,
+    ) -> dict[str, Any]:
+        """Have one child run and wait for its end; a helper that died is replaced once.
+
+        Raises:
+            VideoError: ``media_helper_lost`` when the helper does not answer.
+        """
+        with self._lock:
+            self._ensure()
+        request = {
+            "task": task,
+            "arguments": list(arguments),
+            "parameters": dict(parameters or {}),
+            "source": str(source.resolve()) if source else "",
+            "directory": str(directory.resolve()),
+            "limits": limits.to_json(),
+            "layers": sorted(self.layers - self.missing.keys()),
+            "slow": slow,
+        }
+        for _attempt in range(2):
+            reply = self._exchange(request, limits.wall_seconds + HELPER_PATIENCE_SECONDS)
+            if reply is not None:
+                return reply
+        raise VideoError("media_helper_lost", "the media helper died twice over one file")
+
+    def _exchange(self, request: dict[str, Any], patience: float) -> dict[str, Any] | None:
+        """One request and its answer; None when the helper died before answering."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            try:
+                with self._lock:
+                    self._ensure()
+                    self._send(request, theirs)
+                theirs.close()
+                ours.settimeout(patience)
+                parts = bytearray()
+                while part := ours.recv(65536):
+                    parts += part
+            except TimeoutError:
+                self.stop()
+                return None
+            except OSError as error:
+                logger.warning("the media helper is gone: %s", error)
+                return None
+        if not parts:
+            return None
+        reply: dict[str, Any] = json.loads(bytes(parts))
+        return reply
+
+    def _send(self, request: dict[str, Any], reply: socket.socket) -> None:
+        assert self._control  # noqa: S101
+        message = json.dumps(request).encode()
+        socket.send_fds(self._control, [LENGTH.pack(len(message))], [reply.fileno()])
+        self._control.sendall(message)
+
+    def _ensure(self) -> None:
+        """Start the helper when there is none, or only a forking parent's, or a dead one."""
+        if self._owner != os.getpid():  # forked since: the parent's helper is not ours
+            self._process = None
+            if self._control:
+                self._control.close()
+            self._control = None
+        if self._process and self._process.poll() is None:
+            return
+        self._discard()
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        options = {
+            "max_children": self.max_children,
+            "task_modules": TASK_MODULES,
+            "directory": tempfile.gettempdir(),
+        }
+        program = START.format(path=str(settings.BASE_DIR))
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-c", program, json.dumps(options)],
+                stdin=theirs,
+                env=CLEAN_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._control, self._owner = ours, os.getpid()
+        reply_ours, reply_theirs = socket.socketpair()
+        with reply_ours:
+            with reply_theirs:
+                self._send({"task": "hello"}, reply_theirs)
+            reply_ours.settimeout(HELPER_PATIENCE_SECONDS)
+            hello = json.loads(reply_ours.makefile("rb").read() or b"{}")
+        if not hello:
+            raise VideoError("media_helper_lost", "the media helper did not start")
+        self.missing = hello["missing"]
+        self.tasks = frozenset(hello["tasks"])
+        self._judge_layers()
+
+    def _judge_layers(self) -> None:
+        """Refuse, or say, that this machine lacks a layer."""
+        lacking = {name: why for name, why in self.missing.items() if name in self.layers}
+        if not lacking:
+            return
+        words = "; ".join(f"{name}: {why}" for name, why in lacking.items())
+        if settings.MEDIA_SANDBOX == "require":
+            self._discard()
+            raise VideoError("media_sandbox_missing", words)
+        logger.warning("media sandbox without %s", words)
+
+    def _discard(self) -> None:
+        if self._control:
+            self._control.close()
+        if self._process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGKILL)
+                self._process.wait()
+        self._control = self._process = None
+
+    def stop(self) -> None:
+        """End the helper and all its children."""
+        with self._lock:
+            if self._owner == os.getpid():
+                self._discard()
+
+    def known_tasks(self) -> frozenset[str]:
+        """Names of the Python tasks that the helper could import."""
+        with self._lock:
+            self._ensure()
+        return self.tasks
+
+    @property
+    def layer_states(self) -> dict[str, str]:
+        """{layer: "on", "off" or why it is missing} of this process's helper."""
+        with self._lock:
+            self._ensure()
+        return {
+            layer.name: self.missing.get(layer.name)
+            or ("on" if layer.name in self.layers else "off")
+            for layer in LAYERS
+        }
 
 
-def run(arguments: Sequence[str], limits: ProcessLimits, directory: Path) -> Finished:
-    """Run a media tool to its end in ``directory`` (its working and home directory).
+_helper: MediaHelper | None = None
+_helper_lock = threading.Lock()
+
+
+def media_helper() -> MediaHelper:
+    """The helper of this process."""
+    global _helper
+    with _helper_lock:
+        if _helper is None:
+            layers = frozenset(layer.name for layer in LAYERS)
+            if settings.MEDIA_SANDBOX == "off":
+                layers = frozenset({"limits", "death_signal"})
+            _helper = MediaHelper(settings.MEDIA_CHILDREN, layers)
+            atexit.register(_helper.stop)
+        return _helper
+
+
+def run(
+    arguments: Sequence[str],
+    limits: Limits,
+    directory: Path,
+    source: Path | None = None,
+    *,
+    slow: bool = False,
+    helper: MediaHelper | None = None,
+) -> Finished:
+    """Run a media tool to its end in ``directory``, which is all that it may write to; besides
+    it and the system's libraries it may read ``source`` only.
 
     A non-zero exit status is not an error here: what it means depends on the tool.
 
     Raises:
-        VideoError: ``time_limit``, ``output_limit``, ``decoder_crashed`` or
-            ``media_tools_missing``.
+        VideoError: ``time_limit``, ``output_limit``, ``decoder_crashed``,
+            ``media_tools_missing``, ``media_helper_lost`` or ``media_sandbox_missing``.
     """
-    if shutil.which(arguments[0]) is None:
+    tool = shutil.which(arguments[0])
+    if tool is None:
         raise VideoError("media_tools_missing", f"{arguments[0]} is not on this machine")
-    deadline = time.monotonic() + limits.wall_seconds
-    process = start(arguments, limits, directory)
-    try:
-        stdout, stderr = read_bounded(process, deadline, limits.output_bytes)
-        wait_unreaped(process, deadline)
-    finally:
-        # Still a zombie at most, so its process group cannot have become someone else's.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
-    finished = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
-    raise_if_killed(finished, limits)
-    return finished
+    reply = (helper or media_helper()).ask(
+        "tool",
+        arguments=[tool, *arguments[1:]],
+        directory=directory,
+        source=source,
+        limits=limits,
+        slow=slow,
+    )
+    return finished(reply, directory, limits)
 
 
-def start(
-    arguments: Sequence[str], limits: ProcessLimits, directory: Path
-) -> "subprocess.Popen[bytes]":
-    shell = ["/bin/sh", "-c", LIMITING_SHELL, "sh"]
-    amounts = [
-        str(limits.cpu_seconds),
-        str(limits.output_bytes // 512 + 1),  # ulimit -f counts blocks of 512 bytes
-        str(limits.memory_bytes // 1024),
-    ]
-    return subprocess.Popen(  # noqa: S603  (an argument list; no shell reads the file's name)
-        [*death_signal_prefix(), *shell, *amounts, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=directory,
-        env={
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(directory),
-            "LC_ALL": "C.UTF-8",
-            "AV_LOG_FORCE_NOCOLOR": "1",
-            "MALLOC_ARENA_MAX": "2",
-        },
-        start_new_session=True,
-        bufsize=0,
+def run_task(
+    task: str,
+    parameters: Mapping[str, Any],
+    limits: Limits,
+    directory: Path,
+    source: Path,
+    helper: MediaHelper | None = None,
+) -> Any:
+    """Run a Python task of the helper in a sandboxed child; returns its JSON result.
+
+    Raises:
+        VideoError: as ``run``; ``decoder_crashed`` also when the task itself raised.
+    """
+    reply = (helper or media_helper()).ask(
+        task, parameters=parameters, directory=directory, source=source, limits=limits
+    )
+    ended = finished(reply, directory, limits)
+    result = directory / RESULT
+    if ended.returncode or not result.exists():
+        code = "memory_limit" if "MemoryError" in ended.stderr else "decoder_crashed"
+        raise VideoError(code, ended.stderr[-500:])
+    return json.loads(result.read_bytes())
+
+
+def finished(reply: Mapping[str, Any], directory: Path, limits: Limits) -> Finished:
+    """The answer and the output files of an ended child; an end by signal becomes its code."""
+    out, err = directory / STDOUT, directory / STDERR
+    stdout = out.read_bytes() if out.exists() else b""
+    stderr = tail(err) if err.exists() else ""
+    out.unlink(missing_ok=True)
+    err.unlink(missing_ok=True)
+    code = int(reply["exit"])
+    if reply["timed_out"]:
+        raise VideoError("time_limit", f"{limits.wall_seconds:.3g} s of wall clock were used up")
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise VideoError("time_limit", f"{limits.cpu_seconds} s of CPU were used up, or killed")
+    if code == -signal.SIGXFSZ or len(stdout) >= limits.output_bytes:
+        raise VideoError("output_limit", f"an output passed {limits.output_bytes} bytes")
+    if code == SANDBOX_FAILED:
+        raise VideoError("media_sandbox_missing", stderr[-500:])
+    if code < 0:
+        name = signal.Signals(-code).name
+        raise VideoError("decoder_crashed", f"ended by {name}: {stderr[-500:]}")
+    return Finished(
+        code,
+        stdout,
+        stderr,
+        float(reply["wall_seconds"]),
+        float(reply["cpu_seconds"]),
+        int(reply["max_rss_bytes"]),
     )
 
 
-def read_bounded(
-    process: "subprocess.Popen[bytes]", deadline: float, output_bytes: int
-) -> tuple[bytes, bytes]:
-    """All of stdout (at most ``output_bytes``) and the tail of stderr, until both are closed."""
-    stdout, stderr = bytearray(), bytearray()
-    with selectors.DefaultSelector() as selector:
-        for pipe, buffer in ((process.stdout, stdout), (process.stderr, stderr)):
-            assert pipe is not None  # noqa: S101
-            selector.register(pipe, selectors.EVENT_READ, buffer)
-        while selector.get_map():
-            events = selector.select(remaining(deadline))
-            for key, _ in events:
-                pipe_: IO[bytes] = key.fileobj  # type: ignore[assignment]
-                chunk = os.read(pipe_.fileno(), 65536)
-                if not chunk:
-                    selector.unregister(pipe_)
-                key.data.extend(chunk)
-            if len(stdout) > output_bytes:
-                raise VideoError("output_limit", f"stdout passed {output_bytes} bytes")
-            del stderr[:-STDERR_TAIL_BYTES]
-    return bytes(stdout), bytes(stderr)
-
-
-def wait_unreaped(process: "subprocess.Popen[bytes]", deadline: float) -> None:
-    """Wait for the end without reaping: a tool may close its pipes and go on."""
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        time.sleep(min(0.002, remaining(deadline)))
+def tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - STDERR_TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")
 
 
 def remaining(deadline: float) -> float:
-    """Seconds left until ``deadline``; raises ``time_limit`` when there are none."""
+    """Seconds left until ``deadline`` (of ``time.monotonic``).
+
+    Raises:
+        VideoError: ``time_limit`` when there are none.
+    """
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise VideoError("time_limit", "the wall-clock limit was reached")
     return seconds
-
-
-def raise_if_killed(finished: Finished, limits: ProcessLimits) -> None:
-    """Turn an end by signal into its outcome code."""
-    code = finished.returncode
-    if code == -signal.SIGXCPU or (code == -signal.SIGKILL):
-        raise VideoError("time_limit", f"used up {limits.cpu_seconds} s of CPU, or was killed")
-    if code == -signal.SIGXFSZ:
-        raise VideoError("output_limit", f"a file passed {limits.output_bytes} bytes")
-    if code < 0:
-        name = signal.Signals(-code).name
-        raise VideoError("decoder_crashed", f"ended by {name}: {finished.stderr[-500:]}")

@@ -1,0 +1,128 @@
+"""Examining one opened file: the order of questions, the limits on what it may be, the choice of
+the poster.  Written once for both engines; an engine answers ``probe`` and ``frame``."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from chat.errors import VideoError
+from chat.services.poster import Poster, is_blank, poster_size, seek_points
+from chat.services.video_metadata import Probe, VideoMetadata
+
+MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
+
+
+@dataclass(frozen=True, slots=True)
+class VideoBounds:
+    """What a video may be, and how large its poster becomes; names carry the units."""
+
+    max_duration_seconds: float
+    max_pixels: int
+    max_streams: int
+    poster_max_width: int
+    poster_max_height: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRequest:
+    """Which frame to take and how large to make it (pixels, after rotation)."""
+
+    stream_index: int
+    width: int
+    height: int
+    seek_seconds: float = 0.0
+    key_frames_only: bool = True
+
+
+class OpenedMedia(Protocol):
+    """One file as an engine holds it.  Both methods raise VideoError."""
+
+    said: str  # the end of what the tool or library logged
+
+    def probe(self) -> Probe: ...
+
+    def frame(self, request: FrameRequest) -> Poster | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedVideo:
+    """What a file turned out to be: its metadata and a poster that opens."""
+
+    metadata: VideoMetadata
+    poster: Poster
+
+
+def examine(media: OpenedMedia, bounds: VideoBounds) -> ExaminedVideo:
+    """Metadata and poster.
+
+    Raises:
+        VideoError: why the file is refused.
+    """
+    probe = media.probe()
+    metadata = VideoMetadata.from_probe(probe)
+    refuse_excess(probe, metadata, bounds)
+    return ExaminedVideo(metadata, choose_poster(media, probe, metadata, bounds))
+
+
+def refuse_excess(probe: Probe, metadata: VideoMetadata, bounds: VideoBounds) -> None:
+    """Refuse what passes a bound, naming the bound and the value."""
+    stream = probe.video_stream
+    for code, value, limit in (
+        ("too_many_streams", len(probe.streams), bounds.max_streams),
+        ("too_many_pixels", stream.area, bounds.max_pixels),
+        ("too_many_pixels", max(stream.width, stream.height), MAX_SIDE_PIXELS),
+        ("too_long", metadata.duration or 0.0, bounds.max_duration_seconds),
+    ):
+        if value > limit:
+            raise VideoError(code, f"{value:g} passes the limit of {limit:g}")
+
+
+def choose_poster(
+    media: OpenedMedia, probe: Probe, metadata: VideoMetadata, bounds: VideoBounds
+) -> Poster:
+    """A frame that shows something, else any frame that decodes.
+
+    Key frames further in first; then the first frame, which decodes wherever anything does; last
+    a frame in the middle, decoded from the key frame before it.
+
+    Raises:
+        VideoError: ``no_decodable_frame`` or ``encrypted`` when no frame decodes, or a limit.
+    """
+    stream = probe.video_stream
+    size = poster_size(
+        metadata.width, metadata.height, bounds.poster_max_width, bounds.poster_max_height
+    )
+    seen: list[Poster] = []
+    seeks = seek_points(metadata.duration)
+    for seek in seeks:
+        try:
+            poster = media.frame(FrameRequest(stream.index, *size, seek))
+        except VideoError as error:
+            if error.code in ("media_tools_missing", "media_helper_lost"):
+                raise
+            break
+        if poster is None or poster in seen:  # nothing there, or the only key frame again
+            break
+        if not is_blank(poster):
+            return poster
+        seen.append(poster)
+    if not seen:
+        poster = media.frame(FrameRequest(stream.index, *size, key_frames_only=False))
+        if poster is None:
+            raise VideoError(
+                "encrypted" if stream.encrypted else "no_decodable_frame", media.said[-500:]
+            )
+        if not is_blank(poster):
+            return poster
+        seen.append(poster)
+    if seeks:
+        try:
+            middle = FrameRequest(stream.index, *size, seeks[len(seeks) // 2], False)
+            poster = media.frame(middle)
+        except VideoError:
+            poster = None  # too costly; a decoded picture is at hand
+        if poster and not is_blank(poster):
+            return poster
+    return seen[0]

@@ -1,0 +1,52 @@
+"""The ``libav`` engine as the worker sees it: one sandboxed child reads metadata and poster in one
+opening of the file (``sandbox.libav_tasks``)."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chat.errors import VideoError
+from chat.services import media_runner
+from chat.services.examination import ExaminedVideo
+from chat.services.media_limits import MediaLimits
+from chat.services.poster import open_poster
+from chat.services.video_metadata import VideoMetadata
+
+POSTER = "poster.jpg"
+
+
+class LibavEngine:
+    """Stateless; safe to share between threads."""
+
+    def __init__(self, limits: MediaLimits) -> None:
+        self.limits = limits
+
+    @staticmethod
+    def is_available() -> bool:
+        """Whether this machine's media helper could import PyAV."""
+        return "libav.examine" in media_runner.media_helper().known_tasks()
+
+    def examine(self, source: Path) -> ExaminedVideo:
+        """Raises VideoError: why the file is refused."""
+        with TemporaryDirectory(prefix="offchat-media-") as scratch:
+            answer = self._ask("libav.examine", source, Path(scratch))
+            poster = open_poster(Path(scratch) / POSTER, (answer["width"], answer["height"]))
+            if poster is None:
+                raise VideoError("no_decodable_frame", "no poster was written")
+            return ExaminedVideo(VideoMetadata(**answer["metadata"]), poster)
+
+    def read_metadata(self, source: Path) -> VideoMetadata:
+        """Raises VideoError: why the file is refused."""
+        with TemporaryDirectory(prefix="offchat-media-") as scratch:
+            answer = self._ask("libav.probe", source, Path(scratch))
+            return VideoMetadata(**answer["metadata"])
+
+    def _ask(self, task: str, source: Path, scratch: Path) -> dict[str, Any]:
+        source = source.resolve()
+        parameters = {"path": str(source), "bounds": self.limits.bounds.to_json()}
+        answer: dict[str, Any] = media_runner.run_task(
+            task, parameters, self.limits.of_a_process, scratch, source
+        )
+        if "error" in answer:
+            raise VideoError(answer["error"], answer["detail"])
+        return answer

@@ -1,0 +1,144 @@
+"""The layers of the sandbox: what each stops, whether this machine has it, and how a child takes
+them on.  Every layer is applied by the forked child itself, before it sees the untrusted file."""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chat.services.sandbox import system_calls
+
+SYSTEM_DIRECTORIES = ("/usr", "/lib", "/lib64", "/bin", "/opt", "/nix/store")
+SYSTEM_FILES = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/proc/self/maps",
+    "/sys/devices/system/cpu",
+    "/etc/fonts",
+)
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one child may use; ``output_bytes`` bounds each file that it writes."""
+
+    wall_seconds: float
+    cpu_seconds: int
+    memory_bytes: int
+    output_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What one child may do: read ``source``, write beneath ``directory``, run a tool or not."""
+
+    source: str
+    directory: str
+    may_execute: bool
+    limits: Limits
+
+
+def limit_resources(confinement: Confinement) -> None:
+    limits = confinement.limits
+    for kind, amount in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_FSIZE, limits.output_bytes),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        resource.setrlimit(kind, (amount, amount))
+    if sys.platform == "linux":  # macOS accepts the call and ignores or refuses it
+        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+
+
+def end_with_parent(_confinement: Confinement) -> None:
+    system_calls.set_death_signal(signal.SIGKILL)
+
+
+def gain_no_privileges(_confinement: Confinement) -> None:
+    system_calls.set_no_new_privileges()
+
+
+def leave_network(_confinement: Confinement) -> None:
+    system_calls.enter_empty_network()
+
+
+def confine_files(confinement: Confinement) -> None:
+    rules = [(path, system_calls.READ | system_calls.FS_WRITE_FILE) for path in DEVICES]
+    rules.append((confinement.directory, system_calls.WRITE))
+    if confinement.source:
+        rules.append((confinement.source, system_calls.READ))
+    if confinement.may_execute:
+        rules += [(path, system_calls.RUN) for path in SYSTEM_DIRECTORIES]
+        rules += [(path, system_calls.READ | system_calls.FS_READ_DIR) for path in SYSTEM_FILES]
+    system_calls.restrict_files(rules)
+
+
+def confine_calls(confinement: Confinement) -> None:
+    system_calls.restrict_calls(may_execute=confinement.may_execute)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """``apply`` raises OSError where the machine lacks the layer; order matters (see LAYERS)."""
+
+    name: str
+    stops: str
+    apply: Callable[[Confinement], None]
+
+
+# In the order in which a child takes them on: no new privileges before Landlock and seccomp,
+# seccomp last, since it denies what the others need.
+LAYERS = (
+    Layer("limits", "memory, CPU, file size, open files, core dumps", limit_resources),
+    Layer("death_signal", "children of a killed worker", end_with_parent),
+    Layer("no_new_privileges", "set-uid programs", gain_no_privileges),
+    Layer("network_namespace", "the network", leave_network),
+    Layer("landlock", "files besides this input and this output", confine_files),
+    Layer("seccomp", "sockets, signals, ptrace, new processes", confine_calls),
+)
+
+
+def missing_layers(directory: str) -> dict[str, str]:
+    """{name: reason} of the layers that this machine does not have, each tried in a child."""
+    limits = Limits(wall_seconds=5, cpu_seconds=5, memory_bytes=1024**3, output_bytes=1024**2)
+    confinement = Confinement("", directory, may_execute=False, limits=limits)
+    return {layer.name: reason for layer in LAYERS if (reason := why_missing(layer, confinement))}
+
+
+def why_missing(layer: Layer, confinement: Confinement) -> str:
+    """Empty when a forked child could take the layer on, else the reason."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        reason = ""
+        try:
+            if sys.platform == "linux":
+                system_calls.set_no_new_privileges()
+            layer.apply(confinement)
+        except (OSError, AttributeError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+        os.write(writing, reason.encode()[:500])
+        os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as pipe:
+        reason = pipe.read()
+    _pid, status = os.waitpid(child, 0)
+    return reason or ("" if status == 0 else "taking it on ended the process")
+
+
+def take_on(names: frozenset[str], confinement: Confinement) -> None:
+    """Take on the named layers, all of them or an OSError naming the one that failed."""
+    for layer in LAYERS:
+        if layer.name in names:
+            try:
+                layer.apply(confinement)
+            except OSError as error:
+                raise OSError(error.errno, f"sandbox layer {layer.name}: {error}") from error

@@ -1,0 +1,313 @@
+"""The ``libav`` engine: PyAV and Pillow inside the sandboxed child, metadata and poster in one
+opening of the file.  Runs in the media helper; knows no Django."""
+
+import contextlib
+import ctypes
+import importlib
+import io
+import pkgutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+from chat.errors import VideoError
+from chat.services import libav_words
+from chat.services.examination import FrameRequest, VideoBounds, examine
+from chat.services.poster import Poster, is_blank
+from chat.services.sandbox.helper import STDERR
+from chat.services.video_metadata import (
+    Probe,
+    ProbedStream,
+    VideoMetadata,
+    clockwise_rotation,
+)
+
+POSTER = "poster.jpg"
+JPEG_QUALITY = 85
+MICROSECONDS = 1_000_000
+# Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
+MAX_DECODED_FRAMES = 600
+# Packets without one picture after which a track counts as not decodable.
+MAX_FRUITLESS_PACKETS = 2000
+
+
+class LibavMedia:
+    """One file opened with PyAV."""
+
+    def __init__(self, path: str, bounds: VideoBounds) -> None:
+        self.path, self.bounds = path, bounds
+        self.first: VideoFrame | None = None
+
+    @property
+    def said(self) -> str:
+        """What libav logged so far: its log goes to the child's standard error."""
+        log = Path(STDERR)
+        return log.read_text("utf-8", "replace")[-4096:] if log.exists() else ""
+
+    def __enter__(self) -> "LibavMedia":
+        options = libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
+        try:
+            self.container: InputContainer = av.open(
+                f"file:{self.path}", options=options, metadata_errors="replace"
+            )
+        except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+            raise libav_words.refusal(f"{self.said}\n{error}", opened=False) from error
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.container.close()
+
+    def probe(self) -> Probe:
+        """Header, tracks, the last packets' times, and the first picture's own word on its size
+        and rotation."""
+        container = self.container
+        streams = tuple(self._stream(stream) for stream in container.streams)
+        if not streams:
+            raise libav_words.refusal(self.said, opened=True)
+        probe = Probe(
+            format_name=container.format.name,
+            major_brand=container.metadata.get("major_brand", "").strip(),
+            duration=seconds(container.duration, Fraction(1, MICROSECONDS)),
+            bit_rate=container.bit_rate or None,
+            size=container.size,
+            streams=streams,
+        )
+        chosen = probe.video_stream  # refuses what has none
+        self.stream: VideoStream = container.streams[chosen.index]  # type: ignore[assignment]
+        start, ends = libav_words.track_ends(self._packets())
+        self.first = self._first_frame()
+        if self.first is not None:
+            chosen = seen_in(chosen, self.first)
+        streams = tuple(chosen if s.index == chosen.index else s for s in streams)
+        return Probe(
+            probe.format_name,
+            probe.major_brand,
+            probe.duration,
+            probe.bit_rate,
+            probe.size,
+            streams,
+            start,
+            ends,
+        )
+
+    def _stream(self, stream: Any) -> ProbedStream:
+        """PyAV's stream as a ``ProbedStream``."""
+        context = stream.codec_context
+        video = stream.type == "video" and context is not None
+        disposition = type(stream.disposition)
+        tag = codec_tag(context)
+        return ProbedStream(
+            index=stream.index,
+            kind=stream.type or "",
+            codec=context.codec.canonical_name if context is not None else "",
+            codec_tag=tag,
+            width=(context.width or 0) if video else 0,
+            height=(context.height or 0) if video else 0,
+            sample_aspect=fraction(stream.sample_aspect_ratio) if video else None,
+            average_rate=fraction(stream.average_rate) if video else None,
+            base_rate=fraction(stream.base_rate) if video else None,
+            duration=seconds(stream.duration, stream.time_base),
+            bit_rate=(context.bit_rate or None) if context is not None else None,
+            attached_picture=bool(stream.disposition & disposition.attached_pic),
+            still_image=bool(stream.disposition & disposition.still_image),
+            default=bool(stream.disposition & disposition.default),
+            encrypted=tag == "encv",
+        )
+
+    def _packets(self) -> list[tuple[int, float | None, float | None]]:
+        """(track, time, duration) of the first packet and of those after the last key frame."""
+        found: list[tuple[int, float | None, float | None]] = []
+        with contextlib.suppress(av.error.FFmpegError, ValueError):
+            found += [described(packet) for packet in limited(self.container.demux(), 1)]
+        with contextlib.suppress(av.error.FFmpegError, ValueError, OverflowError):
+            self.container.seek(libav_words.FAR_END_SECONDS * MICROSECONDS)
+            for packet in limited(self.container.demux(), libav_words.TAIL_PACKETS):
+                found.append(described(packet))
+        return found
+
+    def _first_frame(self) -> VideoFrame | None:
+        """The first picture of the chosen track, from a fresh opening: it decodes wherever
+        anything does, seekable or not."""
+        index = self.stream.index
+        self.container.close()
+        self.__enter__()
+        self.stream = self.container.streams[index]  # type: ignore[assignment]
+        self.stream.thread_count = 1
+        return next(self._frames(MAX_FRUITLESS_PACKETS), None)
+
+    def _frames(self, fruitless: int) -> Iterator[VideoFrame]:
+        """Pictures from here on; damaged packets are passed over, as players do."""
+        packets = self.container.demux(self.stream)
+        while fruitless:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except (av.error.FFmpegError, ValueError):
+                frames = []
+            fruitless -= not frames
+            yield from frames
+
+    def frame(self, request: FrameRequest) -> Poster | None:
+        if not request.seek_seconds:
+            return jpeg_of(self.first, request) if self.first is not None else None
+        start = self.stream.start_time or 0
+        target = start + int(request.seek_seconds / self.stream.time_base)
+        try:
+            self.container.seek(target, stream=self.stream)
+        except (av.error.FFmpegError, ValueError, OverflowError):
+            return None
+        key_frames = request.key_frames_only
+        self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
+        last: VideoFrame | None = None
+        for count, frame in enumerate(self._frames(MAX_FRUITLESS_PACKETS)):
+            last = frame
+            reached = frame.pts is None or frame.pts >= target
+            if key_frames or reached or count >= MAX_DECODED_FRAMES:
+                break
+        return jpeg_of(last, request) if last is not None else None
+
+
+def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
+    """``{"path", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in the file
+    POSTER, or ``{"error", "detail"}``."""
+    bounds = VideoBounds(**parameters["bounds"])
+    try:
+        with LibavMedia(parameters["path"], bounds) as media:
+            examined = examine(media, bounds)
+    except VideoError as error:
+        return {"error": error.code, "detail": error.detail}
+    Path(POSTER).write_bytes(examined.poster.jpeg)
+    return {
+        "metadata": asdict(examined.metadata),
+        "width": examined.poster.width,
+        "height": examined.poster.height,
+    }
+
+
+def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
+    """As ``examine_task``, without a poster."""
+    bounds = VideoBounds(**parameters["bounds"])
+    try:
+        with LibavMedia(parameters["path"], bounds) as media:
+            return {"metadata": asdict(VideoMetadata.from_probe(media.probe()))}
+    except VideoError as error:
+        return {"error": error.code, "detail": error.detail}
+
+
+def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
+    """The picture turned upright, in the size asked for.
+
+    Raises:
+        VideoError: ``no_decodable_frame`` when it cannot be converted.
+    """
+    turned = clockwise(frame)
+    width, height = request.width, request.height
+    if turned in (90, 270):
+        width, height = height, width
+    try:
+        image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_image()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
+    if turned:
+        image = image.transpose(
+            {
+                90: Image.Transpose.ROTATE_270,
+                180: Image.Transpose.ROTATE_180,
+                270: Image.Transpose.ROTATE_90,
+            }[turned]
+        )
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=JPEG_QUALITY)
+    return Poster(written.getvalue(), *image.size)
+
+
+def clockwise(frame: VideoFrame) -> int:
+    return clockwise_rotation(float(frame.rotation))
+
+
+def seen_in(stream: ProbedStream, frame: VideoFrame) -> ProbedStream:
+    """The track with the size and rotation of its decoded picture: containers lie about them."""
+    values = {name: getattr(stream, name) for name in ProbedStream.__slots__}
+    values.update(width=frame.width, height=frame.height, display_rotation=float(frame.rotation))
+    return ProbedStream(**values)
+
+
+def described(packet: Any) -> tuple[int, float | None, float | None]:
+    base = packet.time_base
+    return packet.stream_index, seconds(packet.pts, base), seconds(packet.duration, base)
+
+
+def limited(packets: Any, count: int) -> Iterator[Any]:
+    """At most ``count`` packets, without the empty one that ends each track."""
+    for packet in packets:
+        if packet.size or packet.pts is not None:
+            count -= 1
+            yield packet
+        if count <= 0:
+            return
+
+
+def seconds(value: int | None, base: Fraction | None) -> float | None:
+    return None if value is None or not base else float(value * base)
+
+
+def fraction(value: Any) -> Fraction | None:
+    return Fraction(value) if value else None
+
+
+def codec_tag(context: Any) -> str:
+    try:
+        return str(context.codec_tag) if context is not None else ""
+    except UnicodeDecodeError:  # four bytes that are no letters
+        return ""
+
+
+def bound_allocations() -> None:
+    """libav's own cap on one allocation; PyAV has no call for it."""
+    loaded = Path("/proc/self/maps")
+    if not loaded.exists():
+        return
+    for line in loaded.read_text().splitlines():
+        if "libavutil" in line:
+            library = ctypes.CDLL(line.split(maxsplit=5)[5])
+            library.av_max_alloc(ctypes.c_size_t(libav_words.MAX_ALLOC_BYTES))
+            return
+
+
+def warm_up() -> None:
+    """Import all of PyAV, and read a clip of our own once: under Landlock a late import fails."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith(("__main__", "datasets", "device")):
+            importlib.import_module(module.name)
+    with tempfile.TemporaryDirectory() as directory:
+        clip = Path(directory) / "clip"
+        with av.open(str(clip), "w", format="mov") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            for _ in range(30):
+                container.mux(stream.encode(VideoFrame(64, 64, "yuv420p")))
+            container.mux(stream.encode(None))
+        bounds = VideoBounds(60, 10_000, 4, 64, 64)
+        with LibavMedia(str(clip), bounds) as media:
+            is_blank(examine(media, bounds).poster)
+
+
+av.logging.restore_default_callback()
+av.logging.set_libav_level(av.logging.ERROR)
+bound_allocations()
+warm_up()
+
+TASKS = {"libav.examine": examine_task, "libav.probe": probe_task}
