@@ -6,8 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import clip
+from tests.running import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 BOUNDARY = "frontier"
@@ -67,6 +67,9 @@ class Server:
             if path.is_file()
         ]
 
+    def is_receiving(self) -> bool:
+        return any(name.startswith("upload-") for name in self.stored())
+
 
 def multipart(content: bytes) -> bytes:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
@@ -76,19 +79,6 @@ def multipart(content: bytes) -> bytes:
 def answer(connection: http.client.HTTPConnection) -> tuple[int, dict[str, object]]:
     response = connection.getresponse()
     return response.status, json.loads(response.read())
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +102,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     manage("migrate", "--verbosity", "0")
     token, conversation = manage("shell", "--no-imports", "-c", SETUP).split()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
-        + ["--threads", "4", "--log-level", "warning"],
+        ["gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--threads=4"],
+        executable=Path(sys.executable).with_name("gunicorn"),
         cwd=ROOT,
         env=env,
     )
@@ -123,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
-        wait_for(listening)
+        eventually("the server listens", listening, 30)
         yield Server(port, token, int(conversation), data_dir)
     finally:
         process.terminate()
@@ -135,7 +125,7 @@ def _nothing_left(server: Server) -> Iterator[None]:
     """Every test here leaves what it found on the disk."""
     before = server.stored()
     yield
-    wait_for(lambda: sorted(server.stored()) == sorted(before))
+    eventually("all is as before", lambda: sorted(server.stored()) == sorted(before), 15)
 
 
 @pytest.mark.parametrize("sent", [100, 1_500_000])
@@ -144,7 +134,7 @@ def test_an_upload_cut_in_the_middle(server: Server, sent: int) -> None:
     connection = server.begin_upload(**{"Content-Length": str(len(body))})
     connection.send(body[:sent])
     if sent > 1_048_576:
-        wait_for(lambda: any(name.startswith("upload-") for name in server.stored()))
+        eventually("the file is begun", server.is_receiving, 15)
     connection.close()
 
 
@@ -192,7 +182,7 @@ def test_a_chunked_upload_cut_in_the_middle(server: Server) -> None:
     head = multipart(b"").partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     connection.send(b"%x\r\n%s\r\n" % (len(head), head))
     connection.send(b"%x\r\n%s" % (2_000_000, b"a" * 1_500_000))
-    wait_for(lambda: any(name.startswith("upload-") for name in server.stored()))
+    eventually("the file is begun", server.is_receiving, 15)
     connection.close()
 
 
