@@ -264,5 +264,6 @@ LOGGING = {
         # Huey itself tells of every task; what a job did is in the log of its own.
         "huey": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "huey.consumer": {"level": LOG_LEVEL},
+        "huey.consumer.Scheduler": {"level": "WARNING"},
     },
 }

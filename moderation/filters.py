@@ -99,6 +99,10 @@ class DayRange(ListFilter):
         return queryset.filter(created_at__lt=end) if end else queryset
 
 
+def clock_input() -> forms.TextInput:
+    return forms.TextInput(attrs={"placeholder": "1:30 or 5 min", "autocomplete": "off"})
+
+
 def codec_choices() -> Choices:
     codecs = Attachment.objects.videos().exclude(codec="").order_by("codec")
     return [
@@ -120,11 +124,22 @@ class VideoFilter(DayRange):
         ],
         empty_label="Any state",
     )
-    duration_min = ClockFilter(label="Longer than", field_name="duration", lookup_expr="gte")
-    duration_max = ClockFilter(label="Shorter than", field_name="duration", lookup_expr="lte")
-    conversation = filters.CharFilter(label="Conversation", method="in_conversation")
+    duration_min = ClockFilter(
+        label="At least", field_name="duration", lookup_expr="gte", widget=clock_input()
+    )
+    duration_max = ClockFilter(
+        label="At most", field_name="duration", lookup_expr="lte", widget=clock_input()
+    )
+    conversation = filters.CharFilter(
+        label="Conversation",
+        method="in_conversation",
+        widget=forms.TextInput(attrs={"list": "conversations", "placeholder": "Title or #number"}),
+    )
     uploader = filters.CharFilter(
-        label="Uploader", field_name="uploaded_by__username", lookup_expr="iexact"
+        label="Uploader",
+        field_name="uploaded_by__username",
+        lookup_expr="iexact",
+        widget=forms.TextInput(attrs={"list": "uploaders", "placeholder": "User name"}),
     )
 
     WORDS = {
@@ -199,7 +214,9 @@ class ActivityFilter(DayRange):
     object_type = filters.ChoiceFilter(
         label="Object", choices=OBJECT_TYPES, empty_label="Any object"
     )
-    object_id = filters.NumberFilter(label="Number", min_value=1, max_value=2**53, decimal_places=0)
+    object_id = filters.NumberFilter(
+        label="Number", min_value=1, max_value=2**53, decimal_places=0
+    )
 
     WORDS = {
         "actor": "by {}",

@@ -68,5 +68,5 @@ def turn_to_page(table: Table, request: HttpRequest) -> None:
 
 
 def whole_number(text: str | None, default: int) -> int:
-    """``text`` as a number an SQL OFFSET can carry, else ``default``."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
+    """``text`` as a number that a database can carry, else ``default``."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else default

@@ -26,5 +26,7 @@ def unlikely_because(attachment: Attachment) -> str:
         return SOMETIMES[attachment.codec]
     codec = codec_words(attachment.codec)
     if attachment.codec in PLAYABLE:
-        return f"Not every browser reads {codec} from {container_words(attachment.container)} files"
+        return (
+            f"Not every browser reads {codec} from {container_words(attachment.container)} files"
+        )
     return f"Browsers have no decoder for {codec}"

@@ -11,7 +11,7 @@ from moderation.models import Failure, Job
 from moderation.templatetags.dashboard import ago, attachment_state
 from moderation.words import codec_words, container_words, size_words
 
-DASH = format_html('<span class="none" aria-label="unknown">–</span>')
+DASH = format_html('<span class="none" aria-label="{}">–</span>', "unknown")
 NUMBER = {"cell": {"class": "number"}}
 
 

@@ -1,4 +1,23 @@
-"""Paths."""
+"""The dashboard's paths, under ``/moderation/``."""
+
+from django.urls import path
+
+from moderation.views import activity, jobs, sign_in, videos
 
 app_name = "moderation"
-urlpatterns = []
+urlpatterns = [
+    path("sign-in/", sign_in.LoginView.as_view(), name="login"),
+    path("sign-out/", sign_in.LogoutView.as_view(), name="logout"),
+    path("", videos.videos, name="home"),
+    path("videos/", videos.videos, name="videos"),
+    path("videos/<int:attachment_id>/", videos.video, name="video"),
+    path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),
+    path("videos/<int:attachment_id>/thumbnail/", videos.video_thumbnail, name="video-thumbnail"),
+    path("activity/", activity.activity, name="activity"),
+    path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/start/", jobs.job_start, name="job-start"),
+    path("jobs/running/", jobs.running, name="running"),
+    path("jobs/<int:job_id>/", jobs.job, name="job"),
+    path("jobs/<int:job_id>/progress/", jobs.job_progress, name="job-progress"),
+    path("jobs/<int:job_id>/cancel/", jobs.job_cancel, name="job-cancel"),
+]

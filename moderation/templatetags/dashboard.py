@@ -1,5 +1,6 @@
 """Template tags of the dashboard: icons, states, times and sizes."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,9 @@ from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from chat.models import Attachment
 from moderation import words
@@ -169,3 +172,49 @@ def without(context: RequestContext, *names: str) -> str:
     for name in (*names, "page"):
         query.pop(name, None)
     return f"?{query.urlencode()}" if query else "?"
+
+
+@register.filter
+def page_numbers(table: Any) -> list[int | None]:
+    """Page numbers to offer: the ends, the page's neighbours, None where some are left out."""
+    last, current = table.paginator.num_pages, table.page.number
+    near = {1, last, *range(current - 2, current + 3)}
+    shown = sorted(number for number in near if 1 <= number <= last)
+    numbers: list[int | None] = []
+    for number in shown:
+        if numbers and number - (numbers[-1] or 0) > 1:
+            numbers.append(None)
+        numbers.append(number)
+    return numbers
+
+
+@register.filter
+def query(name: str, value: str) -> str:
+    """``name=value``, safe in an address."""
+    return urlencode({name: value})
+
+
+@register.filter
+def pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def details_words(details: dict[str, Any]) -> str:
+    """The first facts of an entry's details, short enough for one line."""
+    facts = [f"{name}: {value}" for name, value in details.items() if not isinstance(value, dict)]
+    return Truncator(", ".join(facts) or "Details").chars(60)
+
+
+@register.inclusion_tag("moderation/_bar.html")
+def progress_bar(ready: int, failed: int, skipped: int, total: int) -> dict[str, int]:
+    """A bar in three colours; lengths are thousandths of its width."""
+    done = ready + failed + skipped
+    shares = [round(1000 * part / total) if total else 0 for part in (ready, failed, skipped)]
+    return {
+        "ready": shares[0],
+        "failed": shares[1],
+        "before_skipped": shares[0] + shares[1],
+        "skipped": shares[2],
+        "percent": int(100 * done / total) if total else 0,
+    }

@@ -1,0 +1,42 @@
+"""What every page shares: who may see it, and one template for the page and its fragment."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.views.decorators.http import require_POST, require_safe
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def dashboard_page(view: View) -> View:
+    """GET for who may see the dashboard; others sign in (anonymous) or get 403."""
+    allowed = permission_required("moderation.view_dashboard", raise_exception=True)
+    return login_required(allowed(require_safe(view)))
+
+
+def job_action(view: View) -> View:
+    """POST for who may start and steer jobs."""
+    rights = ["moderation.view_dashboard", "moderation.run_jobs"]
+    allowed = permission_required(rights, raise_exception=True)
+    return login_required(allowed(require_POST(view)))
+
+
+def render_page(
+    request: HttpRequest, template: str, context: dict[str, Any], partial: str = "table"
+) -> HttpResponse:
+    """The page, or for htmx only its part; the browser's caches keep the two apart.
+
+    Going back in the history restores a whole page, whatever made the request.
+    """
+    htmx = request.htmx  # type: ignore[attr-defined]
+    fragment = bool(htmx) and not htmx.history_restore_request
+    if fragment:
+        template += f"#{partial}"
+    response = render(request, template, {**context, "fragment": fragment})
+    patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
+    patch_cache_control(response, private=True, no_cache=True)
+    return response

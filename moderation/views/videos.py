@@ -1,0 +1,137 @@
+"""The list of videos, one video, its thumbnail and its bytes."""
+
+from functools import partial
+from pathlib import PurePath
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import condition
+
+from chat.http_range import range_response
+from chat.models import ActivityLog, Attachment, Conversation, Participant
+from chat.services.activity import Actor, record_visit
+from moderation.filters import VideoFilter
+from moderation.long_lists import PAGE_SIZES, turn_to_page
+from moderation.playback import unlikely_because
+from moderation.tables import VideoTable
+from moderation.views.pages import dashboard_page, render_page
+
+SUGGESTIONS = 50
+HISTORY_ENTRIES = 25
+
+# What the list shows of each row; the wide texts stay in the database.
+SHOWN = (
+    "original_name", "duration", "width", "height", "codec", "container", "size", "thumbnail",
+    "processing_state", "failure_code", "visibility", "created_at",
+    "conversation__title", "uploaded_by__username",
+)  # fmt: skip
+
+
+@dashboard_page
+def videos(request: HttpRequest) -> HttpResponse:
+    every = Attachment.objects.videos()
+    filters = VideoFilter(request.GET, every, request=request)
+    may_run_jobs = request.user.has_perm("moderation.run_jobs")
+    shown = filters.qs.select_related("conversation", "uploaded_by").only(*SHOWN)
+    table = VideoTable(shown, exclude=() if may_run_jobs else ("selected",))
+    turn_to_page(table, request)
+    context = {
+        "filters": filters,
+        "table": table,
+        "page_sizes": PAGE_SIZES,
+        "may_run_jobs": may_run_jobs,
+        # Lazy: only the whole page asks for them.
+        "conversations": recent_titles,
+        "uploaders": some_uploaders,
+    }
+    return render_page(request, "moderation/videos.html", context)
+
+
+def recent_titles() -> list[str]:
+    """Titles to suggest in the filter, newest first."""
+    titles = Conversation.objects.exclude(title="").values_list("title", flat=True)
+    return list(dict.fromkeys(titles[:SUGGESTIONS]))
+
+
+def some_uploaders() -> list[str]:
+    sent = Attachment.objects.filter(uploaded_by=OuterRef("pk"))
+    people = User.objects.filter(Exists(sent)).order_by("username")
+    return list(people.values_list("username", flat=True)[:SUGGESTIONS])
+
+
+@dashboard_page
+def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
+    attachment = get_object_or_404(
+        Attachment.objects.videos().select_related(
+            "conversation", "uploaded_by", "message", "message__sender"
+        ),
+        pk=attachment_id,
+    )
+    record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
+    history = ActivityLog.objects.filter(object_type="attachment", object_id=attachment.pk)
+    entries = list(history[: HISTORY_ENTRIES + 1])
+    participants = Participant.objects.current().filter(conversation=attachment.conversation)
+    return render(
+        request,
+        "moderation/video.html",
+        {
+            "attachment": attachment,
+            "participants": participants.select_related("user").order_by("role", "id")[:50],
+            "history": entries[:HISTORY_ENTRIES],
+            "more_history": len(entries) > HISTORY_ENTRIES,
+            "conversation_key": f"#{attachment.conversation_id}",
+            "unlikely_because": unlikely_because(attachment),
+            "may_run_jobs": request.user.has_perm("moderation.run_jobs"),
+        },
+    )
+
+
+@dashboard_page
+def video_stream(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
+    """The bytes, in ranges for a player; with ``?download=1`` as a download."""
+    attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
+    download = "download" in request.GET
+    response = range_response(
+        request,
+        partial(attachment.file.open, "rb"),
+        size=attachment.size,
+        content_type=attachment.content_type,
+        etag=f'"{attachment.sha256 or PurePath(str(attachment.file.name)).name}"',
+        filename=attachment.original_name,
+        as_attachment=download,
+    )
+    if request.method == "GET" and response.status_code in (200, 206):
+        action = ActivityLog.Action
+        record_visit(
+            action.ATTACHMENT_DOWNLOADED if download else action.ATTACHMENT_VIEWED,
+            Actor.from_request(request),
+            attachment,
+        )
+    return response
+
+
+def poster_etag(_request: HttpRequest, attachment_id: int) -> str | None:
+    """A poster's file name is new whenever the poster is."""
+    names = Attachment.objects.filter(pk=attachment_id).values_list("thumbnail", flat=True)
+    name = names.first()
+    return f'"{name.rsplit("/", 1)[-1]}"' if name else None
+
+
+@dashboard_page
+@cache_control(private=True, max_age=600)
+@condition(etag_func=poster_etag)
+def video_thumbnail(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
+    """The poster, or a drawing in its place when there is none."""
+    attachment = get_object_or_404(Attachment.objects.only("thumbnail"), pk=attachment_id)
+    try:
+        if attachment.thumbnail:
+            return FileResponse(attachment.thumbnail.open("rb"), content_type="image/jpeg")
+    except FileNotFoundError:
+        pass
+    drawing = render(request, "moderation/no_thumbnail.svg", content_type="image/svg+xml")
+    drawing.headers["Cache-Control"] = "no-store"
+    return drawing

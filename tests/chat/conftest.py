@@ -1,0 +1,77 @@
+"""Clients of the API, as signed-in people, and a look at everything that is on the disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from chat.models import Attachment, Conversation
+from tests.clips import clip
+
+
+def signed_in(user: User) -> APIClient:
+    """A client that sends the user's token."""
+    _record, token = AuthToken.objects.create(user=user)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    return client
+
+
+@pytest.fixture
+def as_owner(owner: User) -> APIClient:
+    return signed_in(owner)
+
+
+@pytest.fixture
+def as_member(member: User) -> APIClient:
+    return signed_in(member)
+
+
+@pytest.fixture
+def as_outsider(outsider: User) -> APIClient:
+    return signed_in(outsider)
+
+
+@pytest.fixture
+def as_nobody(db: None) -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def stored_files(tmp_path: Path) -> Callable[[], list[str]]:
+    """Names of all files in the media and in the place for incoming uploads."""
+
+    def found() -> list[str]:
+        return sorted(
+            str(path.relative_to(tmp_path))
+            for folder in ("media", "incoming")
+            for path in (tmp_path / folder).rglob("*")
+            if path.is_file()
+        )
+
+    return found
+
+
+@pytest.fixture
+def send_video(conversation: Conversation) -> Callable[..., Any]:
+    """Posts a file to an upload address; returns the response."""
+
+    def send(client: APIClient, path: Path | None = None, **fields: Any) -> Any:
+        address = fields.pop("address", "/api/chat/videos/upload/")
+        with (path or clip()).open("rb") as file:
+            data = {"conversation": conversation.pk, "file": file, **fields}
+            return client.post(address, data, format="multipart")
+
+    return send
+
+
+@pytest.fixture
+def video(as_member: APIClient, send_video: Callable[..., Any]) -> Attachment:
+    """A ready video that ``member`` uploaded."""
+    response = send_video(as_member)
+    assert response.status_code == 201, response.json()
+    return Attachment.objects.get(pk=response.json()["id"])

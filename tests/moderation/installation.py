@@ -1,0 +1,107 @@
+"""An installation of its own in a temporary folder, used through real processes."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.running import INHERITED, ROOT, eventually
+
+Process = subprocess.Popen[str]
+
+
+class Installation:
+    """``manage`` runs a command to its end; ``start`` leaves it running in a group of its own."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.environment = {k: v for k, v in os.environ.items() if not INHERITED.match(k)}
+        scratch = data_dir / "scratch"  # media tools work there: it tells ours from others
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.environment |= {"DATA_DIR": str(data_dir), "TMPDIR": str(scratch), **settings}
+        self.started: list[Process] = []
+
+    def manage(self, *arguments: str, status: int = 0) -> str:
+        """Standard output of a command that ends with ``status``."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
+        return done.stdout
+
+    def manage_json(self, *arguments: str, status: int = 0) -> Any:
+        return json.loads(self.manage(*arguments, "--json", status=status))
+
+    def start(self, *arguments: str) -> Process:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def python(self, code: str) -> str:
+        return self.manage("shell", "--verbosity", "0", "--command", code).strip()
+
+    def query(self, sql: str, *values: Any) -> list[Any]:
+        """Rows of one column as a flat list."""
+        with closing(sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)) as database:
+            rows = database.execute(sql, values).fetchall()
+        return [row[0] if len(row) == 1 else row for row in rows]
+
+    def value(self, sql: str, *values: Any) -> Any:
+        return self.query(sql, *values)[0]
+
+    def wait_for(self, sql: str, expected: Any, seconds: float = 40) -> None:
+        eventually(
+            f"{sql} gives {expected!r}", lambda: self.value(sql) == expected, seconds=seconds
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Command lines by pid of everything that was started for this installation, media
+        tools included."""
+        marks = (f"DATA_DIR={self.data_dir}\0".encode(), str(self.data_dir).encode())
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes() + b"\0"
+                line = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if (marks[0] in environment or marks[1] in line) and int(folder.name) != os.getpid():
+                found[int(folder.name)] = line.replace(b"\0", b" ").decode()
+        return found
+
+    def clear_away(self) -> None:
+        for process in self.started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=10)
+
+
+@contextmanager
+def installation(data_dir: Path, **settings: str) -> Iterator[Installation]:
+    """Migrated, with an administrator."""
+    made = Installation(data_dir, ADMIN_PASSWORD="for the tests alone", **settings)
+    try:
+        made.manage("migrate", "--verbosity", "0")
+        made.manage("ensure_admin")
+        yield made
+    finally:
+        made.clear_away()
