@@ -27,7 +27,7 @@ from chat.services.video_metadata import (
 
 HEADER_ENTRIES = ":".join(
     (
-        "format=format_name,duration,bit_rate",
+        "format=format_name,start_time,duration,bit_rate",
         "format_tags=major_brand",
         "stream=index,codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,"
         "avg_frame_rate,r_frame_rate,duration,bit_rate",
@@ -157,7 +157,7 @@ def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
     """ffprobe's JSON (``of HEADER_ENTRIES``) as a ``Probe``; ``size`` in bytes."""
     header = answer.get("format", {})
     streams = tuple(stream_from_ffprobe(stream) for stream in answer.get("streams", []))
-    start, ends = libav_words.track_ends(
+    starts, ends = libav_words.starts_and_ends(
         [
             (
                 int(packet.get("stream_index", 0)),
@@ -165,7 +165,8 @@ def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
                 as_float(packet.get("duration_time")),
             )
             for packet in answer.get("packets", [])
-        ]
+        ],
+        as_float(header.get("start_time")),
     )
     return Probe(
         format_name=header.get("format_name", ""),
@@ -174,8 +175,8 @@ def probe_from_ffprobe(answer: dict[str, Any], size: int) -> Probe:
         bit_rate=as_int(header.get("bit_rate")),
         size=size,
         streams=streams,
-        packet_start=start,
-        packet_ends=ends,
+        starts=starts,
+        track_ends=ends,
     )
 
 

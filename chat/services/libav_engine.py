@@ -42,10 +42,12 @@ class LibavEngine:
             return VideoMetadata(**answer["metadata"])
 
     def _ask(self, task: str, source: Path, scratch: Path) -> dict[str, Any]:
-        source = source.resolve()
-        parameters = {"path": str(source), "bounds": self.limits.bounds.to_json()}
+        # A name of ours only: no extension to guess a format from.
+        path = scratch / "input"
+        path.symlink_to(source.resolve())
+        parameters = {"path": str(path), "bounds": self.limits.bounds.to_json()}
         answer: dict[str, Any] = media_runner.run_task(
-            task, parameters, self.limits.of_a_process, scratch, source
+            task, parameters, self.limits.of_a_process, scratch, path
         )
         if "error" in answer:
             raise VideoError(answer["error"], answer["detail"])

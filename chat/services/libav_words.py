@@ -1,6 +1,8 @@
 """What both engines say to libav and what it says back: options that bound an untrusted file, and
 the sentences that tell why one was refused.  No Django here: the sandboxed child uses it too."""
 
+from math import isfinite
+
 from chat.errors import VideoError
 
 # Demuxers that are tried; none of them opens a second file.  Playlists (hls, dash, concat, imf),
@@ -57,22 +59,27 @@ def limit_named(said: str) -> VideoError | None:
     return None
 
 
-def track_ends(
-    packets: "list[tuple[int, float | None, float | None]]",
-) -> tuple[float, tuple[float, ...]]:
-    """First time stamp, and the end of each track's last packet, in seconds.
+def starts_and_ends(
+    packets: list[tuple[int, float | None, float | None]], start_time: float | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Where the file may start, and the end of each track's last packet, in seconds.
 
     ``packets`` are (track, time stamp, duration) of the first packet and of those after the last
-    key frame.  No ends when they were not reached.
+    key frame; ``start_time`` is the header's.  No ends when they were not reached.
     """
     if not MIN_PACKETS <= len(packets) < TAIL_PACKETS:
-        return 0.0, ()
+        return (0.0,), ()
     ends: dict[int, float] = {}
-    start: float | None = None
+    first: float | None = None
     for track, time, lasts in packets:
-        if time is None or not abs(time) < float("inf"):
+        if time is None or not isfinite(time):
             continue
         end = time + (lasts if lasts and 0 < lasts <= MAX_PACKET_SECONDS else 0.0)
         ends[track] = max(end, ends.get(track, end))
-        start = time if start is None else min(start, time)
-    return (start, tuple(ends.values())) if start is not None else (0.0, ())
+        first = time if first is None else min(first, time)
+    if first is None:
+        return (0.0,), ()
+    starts = [first]
+    if start_time is not None and isfinite(start_time) and start_time < max(ends.values()):
+        starts.append(start_time)
+    return tuple(starts), tuple(ends.values())

@@ -42,7 +42,7 @@ ProcessLimits = Limits
 STDERR_TAIL_BYTES = 4096
 # How long the helper itself may take beyond a child's limit before it counts as stuck.
 HELPER_PATIENCE_SECONDS = 60.0
-TASK_MODULES = ("chat.services.sandbox.libav_tasks",)
+TASK_MODULES = ("chat.services.sandbox.libav_tasks", "chat.services.sandbox.self_test")
 START = (
     "import sys; sys.path.insert(0, {path!r});"
     " from chat.services.sandbox.helper import main; main()"
@@ -177,9 +177,9 @@ class MediaHelper:
             raise VideoError("media_helper_lost", "the media helper did not start")
         self.missing = hello["missing"]
         self.tasks = frozenset(hello["tasks"])
-        self._judge_layers()
+        self.judge_layers()
 
-    def _judge_layers(self) -> None:
+    def judge_layers(self) -> None:
         """Refuse, or say, that this machine lacks a layer."""
         lacking = {name: why for name, why in self.missing.items() if name in self.layers}
         if not lacking:
@@ -206,6 +206,11 @@ class MediaHelper:
         with self._lock:
             if self._owner == os.getpid():
                 self._discard()
+
+    @property
+    def process_id(self) -> int:
+        """Of the running helper; 0 when there is none."""
+        return self._process.pid if self._process else 0
 
     def known_tasks(self) -> frozenset[str]:
         """Names of the Python tasks that the helper could import."""

@@ -73,10 +73,10 @@ class Probe:
     bit_rate: int | None  # bit/s
     size: int  # bytes
     streams: tuple[ProbedStream, ...]
-    # Time stamps in seconds: of the first packet, and where the last packet of each track ends.
-    # No ends: they could not be read.
-    packet_start: float = 0.0
-    packet_ends: tuple[float, ...] = ()
+    # Seconds: where the first packet and the header's own start time lie, and where the last
+    # packet of each track ends.  No ends: they could not be read.
+    starts: tuple[float, ...] = (0.0,)
+    track_ends: tuple[float, ...] = ()
 
     @property
     def video_stream(self) -> ProbedStream:
@@ -195,11 +195,12 @@ def true_duration(probe: Probe, stream: ProbedStream) -> float | None:
     """Seconds: the header's word where a track's packets agree with it (or where their end is
     unknown), else what the longest track spans."""
     header = sane_seconds(probe.duration) or sane_seconds(stream.duration)
-    spans = [sane_seconds(end - probe.packet_start) for end in probe.packet_ends]
+    spans = [sane_seconds(end - start) for end in probe.track_ends for start in probe.starts]
     known = [span for span in spans if span is not None]
     if header is not None:
         # Any track will do: tracks end at different times, and after a seek some demuxers (Ogg)
-        # count the times of one of them wrongly.
+        # count the times of one of them wrongly.  Any start: the first packet is not the first
+        # picture where pictures are reordered, and a header's start time may be made up.
         tolerance = max(DURATION_TOLERANCE_SECONDS, DURATION_TOLERANCE_SHARE * header)
         if not known or any(abs(header - span) <= tolerance for span in known):
             return round(header, 3)

@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services.video_service import ExaminedVideo, VideoProcessingService
+from chat.services.examination import ExaminedVideo
+from chat.services.video_service import VideoProcessingService
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MANIFEST = CORPUS / "MANIFEST.json"
 GIBIBYTE = 1024**3
 
 pytestmark = pytest.mark.skipif(not MANIFEST.exists(), reason="no corpus beside the project")
+
+
+@pytest.fixture(params=["libav", "ffmpeg"], autouse=True)
+def _engine(request, settings) -> None:
+    settings.MEDIA_ENGINE = request.param
 
 
 def entries() -> list[dict]:

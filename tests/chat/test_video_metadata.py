@@ -5,7 +5,8 @@ from fractions import Fraction
 import pytest
 
 from chat.errors import VideoError
-from chat.services.ffmpeg_engine import packet_span, probe_from_ffprobe
+from chat.services.ffmpeg_engine import probe_from_ffprobe
+from chat.services.libav_words import starts_and_ends
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 VIDEO = {"index": 0, "kind": "video", "codec": "h264", "width": 640, "height": 360}
@@ -89,7 +90,7 @@ def test_rotation_turns_the_stretched_picture():
     ],
 )
 def test_duration_is_the_headers_only_where_the_packets_agree(header, start, ends, duration):
-    assert metadata(duration=header, packet_start=start, packet_ends=ends).duration == duration
+    assert metadata(duration=header, starts=(start,), track_ends=ends).duration == duration
 
 
 @pytest.mark.parametrize(
@@ -182,18 +183,21 @@ def test_ffprobes_answer_with_nothing_known_is_read_without_a_crash():
         "packets": [{"pts_time": "N/A"}, {}, {"pts_time": "nan"}],
     }
     found = probe_from_ffprobe(answer, size=10)
-    assert (found.duration, found.packet_ends, found.streams[0].width) == (None, (), 0)
+    assert (found.duration, found.track_ends, found.streams[0].width) == (None, (), 0)
+
+
+def test_reordered_pictures_do_not_shorten_a_video():
+    found = metadata(duration=5.0, starts=(0.958, 0.0), track_ends=(5.0,))
+    assert found.duration == 5.0
 
 
 def test_a_packet_of_absurd_length_does_not_count():
-    packets = [
-        {"stream_index": 0, "pts_time": "0.5", "duration_time": "0.04"},
-        {"stream_index": 1, "pts_time": "5.0", "duration_time": "97391.06"},
-        {},
-    ]
-    assert packet_span(packets) == (0.5, (0.54, 5.0))
+    packets = [(0, 0.5, 0.04), (1, 5.0, 97391.06), (0, None, None)]
+    assert starts_and_ends(packets, None) == ((0.5,), (0.54, 5.0))
+    assert starts_and_ends(packets, 0.0) == ((0.5, 0.0), (0.54, 5.0))
+    assert starts_and_ends(packets, 1.7e10) == ((0.5,), (0.54, 5.0))
 
 
 def test_an_end_that_was_not_reached_is_unknown():
-    assert packet_span([{"pts_time": "0.0"}]) == (0.0, ())
-    assert packet_span([{"pts_time": "1.0"}] * 3000) == (0.0, ())
+    assert starts_and_ends([(0, 0.0, None)], 0.0) == ((0.0,), ())
+    assert starts_and_ends([(0, 1.0, None)] * 3000, 0.0) == ((0.0,), ())

@@ -11,14 +11,25 @@ from PIL import Image, ImageStat
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
-from chat.services.video_service import MediaLimits, VideoProcessingService
+from chat.services.examination import VideoBounds
+from chat.services.media_limits import MediaLimits
+from chat.services.video_service import VideoProcessingService
 from tests.clips import clip, rotated
 
 pytestmark = pytest.mark.usefixtures("_private_files")
 
 
-def service(**limits) -> VideoProcessingService:
-    return VideoProcessingService(dataclasses.replace(MediaLimits.from_settings(), **limits))
+@pytest.fixture(params=["libav", "ffmpeg"], autouse=True)
+def _engine(request, settings) -> None:
+    settings.MEDIA_ENGINE = request.param
+
+
+def service(**changes) -> VideoProcessingService:
+    """With limits and bounds changed by name."""
+    limits = MediaLimits.from_settings()
+    bounds = {name: changes.pop(name) for name in VideoBounds.__slots__ if name in changes}
+    bounds = dataclasses.replace(limits.bounds, **bounds)
+    return VideoProcessingService(dataclasses.replace(limits, bounds=bounds, **changes))
 
 
 def refused(path: Path, **limits) -> str:

@@ -217,7 +217,8 @@ def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any]) ->
         if os.getppid() != parent:  # the helper died before the death signal was set
             os._exit(SANDBOX_FAILED)
         if arguments:
-            os.execvpe(arguments[0], arguments, {**CLEAN_ENVIRONMENT, "HOME": directory})
+            environment = {**CLEAN_ENVIRONMENT, "HOME": directory}
+            os.execve(arguments[0], arguments, environment)  # noqa: S606  (no shell is meant)
         status = TASK_FAILED
         result = tasks[request["task"]](request["parameters"])
         with open(RESULT, "w", encoding="utf-8") as file:

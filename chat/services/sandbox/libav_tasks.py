@@ -8,7 +8,7 @@ import io
 import pkgutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -85,21 +85,14 @@ class LibavMedia:
         )
         chosen = probe.video_stream  # refuses what has none
         self.stream: VideoStream = container.streams[chosen.index]  # type: ignore[assignment]
-        start, ends = libav_words.track_ends(self._packets())
+        starts, ends = libav_words.starts_and_ends(
+            self._packets(), seconds(container.start_time, Fraction(1, MICROSECONDS))
+        )
         self.first = self._first_frame()
         if self.first is not None:
             chosen = seen_in(chosen, self.first)
         streams = tuple(chosen if s.index == chosen.index else s for s in streams)
-        return Probe(
-            probe.format_name,
-            probe.major_brand,
-            probe.duration,
-            probe.bit_rate,
-            probe.size,
-            streams,
-            start,
-            ends,
-        )
+        return replace(probe, streams=streams, starts=starts, track_ends=ends)
 
     def _stream(self, stream: Any) -> ProbedStream:
         """PyAV's stream as a ``ProbedStream``."""
@@ -240,9 +233,9 @@ def clockwise(frame: VideoFrame) -> int:
 
 def seen_in(stream: ProbedStream, frame: VideoFrame) -> ProbedStream:
     """The track with the size and rotation of its decoded picture: containers lie about them."""
-    values = {name: getattr(stream, name) for name in ProbedStream.__slots__}
-    values.update(width=frame.width, height=frame.height, display_rotation=float(frame.rotation))
-    return ProbedStream(**values)
+    return replace(
+        stream, width=frame.width, height=frame.height, display_rotation=float(frame.rotation)
+    )
 
 
 def described(packet: Any) -> tuple[int, float | None, float | None]:
