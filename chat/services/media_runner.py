@@ -71,6 +71,7 @@ class MediaHelper:
     _process: "subprocess.Popen[bytes] | None" = None
     _control: socket.socket | None = None
     _owner: int = 0
+    _stopped: bool = False
     missing: dict[str, str] = field(default_factory=dict)
     tasks: frozenset[str] = frozenset()
 
@@ -122,7 +123,8 @@ class MediaHelper:
                 while part := ours.recv(65536):
                     parts += part
             except TimeoutError:
-                self.stop()
+                with self._lock:
+                    self._discard()
                 return None
             except OSError as error:
                 logger.warning("the media helper is gone: %s", error)
@@ -140,6 +142,8 @@ class MediaHelper:
 
     def _ensure(self) -> None:
         """Start the helper when there is none, or only a forking parent's, or a dead one."""
+        if self._stopped:
+            raise VideoError("media_helper_lost", "this process is ending")
         if self._owner != os.getpid():  # forked since: the parent's helper is not ours
             self._process = None
             if self._control:
@@ -202,8 +206,9 @@ class MediaHelper:
         self._control = self._process = None
 
     def stop(self) -> None:
-        """End the helper and all its children."""
+        """End the helper and all its children, for good."""
         with self._lock:
+            self._stopped = True
             if self._owner == os.getpid():
                 self._discard()
 
