@@ -217,6 +217,7 @@ class Attachment(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["conversation", "-id"], name="attachment_of_conversation"),
+            models.Index(fields=["kind", "-created_at", "-id"], name="attachment_by_date"),
             models.Index(fields=["kind", "processing_state", "id"], name="attachment_by_state"),
             models.Index(fields=["kind", "codec", "-id"], name="attachment_by_codec"),
             models.Index(fields=["kind", "duration", "-id"], name="attachment_by_duration"),
