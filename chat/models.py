@@ -217,6 +217,7 @@ class Attachment(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["conversation", "-id"], name="attachment_of_conversation"),
+            models.Index(fields=["kind", "-created_at", "-id"], name="attachment_by_date"),
             models.Index(fields=["kind", "processing_state", "id"], name="attachment_by_state"),
             models.Index(fields=["kind", "codec", "-id"], name="attachment_by_codec"),
             models.Index(fields=["kind", "duration", "-id"], name="attachment_by_duration"),
@@ -382,10 +383,6 @@ class ActivityLog(models.Model):
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action_label} {self.object_label}"
 
-    @property
-    def action_label(self) -> str:
-        return str(self.Action(self.action).label)
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise TypeError("The activity log is append-only: entries are never changed.")
@@ -393,3 +390,7 @@ class ActivityLog(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("The activity log is append-only: entries are never deleted.")
+
+    @property
+    def action_label(self) -> str:
+        return str(self.Action(self.action).label)

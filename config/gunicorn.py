@@ -23,6 +23,8 @@ control_socket_disable = True
 # One format for everything on the terminal; Django's settings own it.
 errorlog = None
 accesslog = "-" if env_bool("ACCESS_LOG", False) else None
+# Without query and referrer: the address of a video's stream carries a token.
+access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 logconfig_dict = LOGGING
 
 

@@ -18,8 +18,6 @@ SOMETIMES = {
 
 def unlikely_because(attachment: Attachment) -> str:
     """Why the browser may not play it, as the beginning of a sentence; empty when it will."""
-    if attachment.processing_state == Attachment.ProcessingState.FAILED:
-        return "The file could not be read here, so the browser may not read it either"
     if not attachment.codec or attachment.container in PLAYABLE.get(attachment.codec, ()):
         return ""
     if attachment.codec in SOMETIMES:

@@ -60,10 +60,15 @@ class VideoTable(ListTable):
     thumbnail = cell("thumbnail", verbose_name="Preview", orderable=False)
     name = cell("video_name", order_by=("original_name", "-id"), orderable=True)
     dimensions = tables.Column(
-        accessor="width", order_by=("width", "height", "-id"), orderable=True, attrs=NUMBER
+        verbose_name="Dimensions",
+        accessor="width",
+        order_by=("width", "height", "-id"),
+        orderable=True,
+        attrs=NUMBER,
     )
     codec = tables.Column(order_by=("codec", "-id"), orderable=True)
     duration = tables.Column(
+        verbose_name="Duration",
         accessor="duration_formatted",
         order_by=("duration", "-id"),
         orderable=True,
@@ -71,10 +76,17 @@ class VideoTable(ListTable):
     )
     size = tables.Column(order_by=("size", "-id"), orderable=True, attrs=NUMBER)
     state = tables.Column(
-        accessor="processing_state", order_by=("processing_state", "id"), orderable=True
+        verbose_name="State",
+        accessor="processing_state",
+        order_by=("processing_state", "id"),
+        orderable=True,
     )
     added = tables.Column(
-        accessor="created_at", order_by=("created_at", "id"), orderable=True, attrs=NUMBER
+        verbose_name="Added",
+        accessor="created_at",
+        order_by=("created_at", "id"),
+        orderable=True,
+        attrs=NUMBER,
     )
 
     class Meta(ListTable.Meta):
@@ -123,6 +135,9 @@ class JobTable(ListTable):
     who = cell("job_who", verbose_name="Started by")
     when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
 
+    class Meta(ListTable.Meta):
+        pass  # django-tables2 does not look for Meta in base classes
+
     def render_when(self, record: Job) -> SafeString | str:
         return ago(record.created_at)
 
@@ -132,6 +147,9 @@ class FailureTable(ListTable):
     name = cell("failure_name", verbose_name="Name")
     reason = cell("failure_reason", verbose_name="Reason")
     when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
+
+    class Meta(ListTable.Meta):
+        pass
 
     def render_when(self, record: Failure) -> SafeString | str:
         return ago(record.created_at)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
 
+from chat.services import uploads
 from moderation import backfill
 from moderation.chunks import lease, owner_name, release_dead
 from moderation.models import Chunk, Job
@@ -51,6 +52,11 @@ def work(job_id: int) -> None:
 @db_periodic_task(crontab(minute="*"))
 def sweep_each_minute() -> None:
     sweep()
+
+
+@db_periodic_task(crontab(minute="7"))
+def sweep_abandoned_uploads() -> None:
+    uploads.sweep_abandoned()
 
 
 @on_startup()

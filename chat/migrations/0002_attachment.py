@@ -1,10 +1,11 @@
 """Attachments of any kind; a video is a file with a name and a size."""
 
-import chat.models
 import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+import chat.models
 
 
 class Migration(migrations.Migration):

@@ -1,7 +1,8 @@
 """What the specification adds to an attachment for video; attachments from before are legacy."""
 
-import chat.models
 from django.db import migrations, models
+
+import chat.models
 
 
 class Migration(migrations.Migration):

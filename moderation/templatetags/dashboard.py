@@ -128,7 +128,6 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
     """The entries of the left rail, with quiet counts of what waits for somebody."""
     name = context["request"].resolver_match.url_name or "" if has_match(context) else ""
     failed = bounded_count(Attachment.objects.failed(), 999)
-    running = Job.objects.unfinished().count()
     return [
         {
             "url": reverse("moderation:videos"),
@@ -149,8 +148,6 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
             "icon": "list-check",
             "label": "Jobs",
             "current": name.startswith("job"),
-            "count": running or "",
-            "count_label": "running",
         },
     ]
 
@@ -166,12 +163,20 @@ def running_jobs() -> list[Job]:
 
 
 @register.simple_tag(takes_context=True)
-def without(context: RequestContext, *names: str) -> str:
-    """The page's query string without the given parameters and the page number."""
+def address(context: RequestContext, **changes: object) -> str:
+    """The page's query string with some parameters changed; None takes one away."""
     query = context["request"].GET.copy()
-    for name in (*names, "page"):
+    for name, value in changes.items():
         query.pop(name, None)
-    return f"?{query.urlencode()}" if query else "?"
+        if value is not None:
+            query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def without(context: RequestContext, name: str) -> str:
+    """The page's query string without one filter, on the first page."""
+    return address(context, **{name: None, "page": None})
 
 
 @register.filter

@@ -52,9 +52,10 @@ document.addEventListener("click", (event) => {
     for (const each of boxes()) each.checked = false;
     showSelection();
   }
-  // A menu closes when something else is clicked.
+  // A menu closes by its own button, and when something else is clicked.
+  const done = event.target.closest("[data-close-menu]");
   for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target)) menu.open = false;
+    if (done || !menu.contains(event.target)) menu.open = false;
   }
 });
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from chat import views_chat
+from chat import urls_auth, urls_video, views_chat
 from chat.errors import API_ERRORS, OUTCOMES
 from chat.models import Conversation
 
@@ -135,3 +135,14 @@ def test_the_guide_lists_every_code() -> None:
     expected |= {code: outcome.status for code, outcome in OUTCOMES.items()}
     assert dict(listed) == expected
     assert len(listed) == len(expected)
+
+
+@pytest.mark.parametrize("document", [GUIDE, GUIDE.parents[1] / "VIDEO_QUICK_REFERENCE.md"])
+def test_the_guides_name_every_path(document: Path) -> None:
+    text = document.read_text()
+    for prefix, urls in (("/api/chat/", urls_video), ("/api/auth/", urls_auth)):
+        for pattern in urls.urlpatterns:
+            route = str(pattern.pattern).replace("<id:user_id>", "<user id>")
+            path = prefix + re.sub(r"<id:\w+>", "<id>", route)
+            # An example with a number in the place of the id will do.
+            assert re.search(re.escape(path).replace("<id>", "(<id>|[0-9]+)"), text), path

@@ -11,6 +11,9 @@ from django.test import RequestFactory
 
 from chat.http_range import ByteRange, Span, Unsatisfiable, clamp, parse_range, range_response
 
+# Closing a response ends its request, and with that Django looks at the database connection.
+pytestmark = pytest.mark.django_db
+
 CONTENT = b"0123456789"
 ETAG = '"abc"'
 WRITTEN = datetime(2026, 5, 4, 3, 2, 1, 500_000, tzinfo=UTC)
