@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from chat.errors import VideoError
 from chat.services.poster import Poster, is_blank, poster_size, seek_points
-from chat.services.video_metadata import Probe, VideoMetadata
+from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
 
@@ -29,7 +29,7 @@ class VideoBounds:
 class FrameRequest:
     """Which frame to take and how large to make it (pixels, after rotation)."""
 
-    stream_index: int
+    stream: ProbedStream
     width: int
     height: int
     seek_seconds: float = 0.0
@@ -98,7 +98,7 @@ def choose_poster(
     seeks = seek_points(metadata.duration)
     for seek in seeks:
         try:
-            poster = media.frame(FrameRequest(stream.index, *size, seek))
+            poster = media.frame(FrameRequest(stream, *size, seek))
         except VideoError as error:
             if error.code in ("media_tools_missing", "media_helper_lost"):
                 raise
@@ -109,7 +109,7 @@ def choose_poster(
             return poster
         seen.append(poster)
     if not seen:
-        poster = media.frame(FrameRequest(stream.index, *size, key_frames_only=False))
+        poster = media.frame(FrameRequest(stream, *size, key_frames_only=False))
         if poster is None:
             raise VideoError(
                 "encrypted" if stream.encrypted else "no_decodable_frame", media.said[-500:]
@@ -119,7 +119,7 @@ def choose_poster(
         seen.append(poster)
     if seeks:
         try:
-            middle = FrameRequest(stream.index, *size, seeks[len(seeks) // 2], False)
+            middle = FrameRequest(stream, *size, seeks[len(seeks) // 2], False)
             poster = media.frame(middle)
         except VideoError:
             poster = None  # too costly; a decoded picture is at hand

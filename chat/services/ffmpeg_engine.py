@@ -30,7 +30,7 @@ HEADER_ENTRIES = ":".join(
         "format=format_name,start_time,duration,bit_rate",
         "format_tags=major_brand",
         "stream=index,codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,"
-        "avg_frame_rate,r_frame_rate,duration,bit_rate",
+        "avg_frame_rate,r_frame_rate,duration,bit_rate,field_order,color_transfer",
         "stream_disposition=default,attached_pic,still_image",
         "stream_side_data=side_data_type,rotation",
     )
@@ -94,7 +94,7 @@ class FfmpegMedia:
         target = self.directory / "frame.jpg"
         target.unlink(missing_ok=True)
         self._run(self.frame_arguments(request, target))
-        poster = open_poster(target, (request.width, request.height))
+        poster = open_poster(target, (request.width, request.height), request.stream.transfer)
         if poster is None and (limit := libav_words.limit_named(self.said)):
             raise limit
         return poster
@@ -111,9 +111,13 @@ class FfmpegMedia:
             options["ss"] = f"{request.seek_seconds:.3f}"
             if request.key_frames_only:
                 options["noaccurate_seek"] = None
-        stream = ffmpeg.input(f"file:{self.path}", **options)[str(request.stream_index)]
+        stream = ffmpeg.input(f"file:{self.path}", **options)[str(request.stream.index)]
+        if request.stream.interlaced:
+            stream = stream.filter("yadif", deint="interlaced")
+        # JPEG viewers take the colours for BT.601 in full range.
+        colours = {"out_color_matrix": "bt601", "out_range": "pc"}
         picture = (
-            stream.filter("scale", request.width, request.height)
+            stream.filter("scale", request.width, request.height, **colours)
             .filter("setsar", 1)
             .filter("format", "yuvj420p")
         )
@@ -203,4 +207,6 @@ def stream_from_ffprobe(stream: dict[str, Any]) -> ProbedStream:
         still_image=bool(disposition.get("still_image")),
         default=bool(disposition.get("default")),
         encrypted=tag == "encv",
+        interlaced=stream.get("field_order", "") in ("tt", "bb", "tb", "bt"),
+        transfer=stream.get("color_transfer", ""),
     )

@@ -7,11 +7,13 @@ from pathlib import Path
 from PIL import Image, ImageStat, UnidentifiedImageError
 
 from chat.errors import VideoError
+from chat.services.tone_mapping import HLG, PQ, tone_mapped
 
 # Below these a picture shows nothing (8-bit luma: standard deviation; mean of a dark one).
 FLAT_DEVIATION = 3.0
 DARK_MEAN = 20.0
 DARK_DEVIATION = 8.0
+JPEG_QUALITY = 85
 # Where to look for a key frame, as shares of the duration, and never further in than this.
 KEY_FRAME_SHARES = (0.1, 0.35, 0.65)
 MAX_SEEK_SECONDS = 600.0
@@ -39,8 +41,9 @@ def seek_points(duration: float | None) -> list[float]:
     return [min(duration * share, MAX_SEEK_SECONDS) for share in KEY_FRAME_SHARES]
 
 
-def open_poster(path: Path, expected_size: tuple[int, int]) -> Poster | None:
-    """The written picture, decoded whole; None when there is none.
+def open_poster(path: Path, expected_size: tuple[int, int], transfer: str = "") -> Poster | None:
+    """The written picture, decoded whole and tone-mapped where ``transfer`` is of HDR; None when
+    there is none.
 
     Raises:
         VideoError: ``no_decodable_frame`` when what was written is not the picture asked for.
@@ -52,11 +55,20 @@ def open_poster(path: Path, expected_size: tuple[int, int]) -> Poster | None:
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
             image.load()
             size = image.size
+            if transfer in (PQ, HLG):
+                jpeg = as_jpeg(tone_mapped(image.convert("RGB"), transfer))
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise VideoError("no_decodable_frame", f"the poster does not open: {error}") from error
     if size != expected_size:
         raise VideoError("no_decodable_frame", f"the poster is {size}, not {expected_size}")
     return Poster(jpeg, *size)
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """The picture's JPEG bytes, without any metadata."""
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=JPEG_QUALITY)
+    return written.getvalue()
 
 
 def is_blank(poster: Poster) -> bool:

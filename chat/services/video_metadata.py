@@ -57,6 +57,8 @@ class ProbedStream:
     still_image: bool = False
     default: bool = False
     encrypted: bool = False
+    interlaced: bool = False
+    transfer: str = ""  # ffmpeg's name of the transfer characteristics, such as "smpte2084"
 
     @property
     def area(self) -> int:

@@ -4,8 +4,8 @@ opening of the file.  Runs in the media helper; knows no Django."""
 import contextlib
 import ctypes
 import importlib
-import io
 import pkgutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -15,17 +15,21 @@ from typing import Any
 
 import av
 import av.error
+import av.filter
 import av.logging
 from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
 from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, examine
-from chat.services.poster import Poster, is_blank
+from chat.services.poster import Poster, as_jpeg, is_blank
 from chat.services.sandbox.helper import STDERR
+from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
@@ -34,7 +38,7 @@ from chat.services.video_metadata import (
 )
 
 POSTER = "poster.jpg"
-JPEG_QUALITY = 85
+RGB, UNSPECIFIED = 0, 2  # matrices of ISO/IEC 23091-2
 MICROSECONDS = 1_000_000
 # Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
 MAX_DECODED_FRAMES = 600
@@ -116,6 +120,7 @@ class LibavMedia:
             still_image=bool(stream.disposition & disposition.still_image),
             default=bool(stream.disposition & disposition.default),
             encrypted=tag == "encv",
+            transfer=TRANSFER_NAMES.get(int(context.color_trc), "") if video else "",
         )
 
     def _packets(self) -> list[tuple[int, float | None, float | None]]:
@@ -211,20 +216,67 @@ def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     if turned in (90, 270):
         width, height = height, width
     try:
-        image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_image()
+        if frame.interlaced_frame:
+            frame = deinterlaced(frame)
+        image = frame.reformat(
+            width, height, "rgb24", src_colorspace=colour_matrix(frame), interpolation="AREA"
+        ).to_image()
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
-    if turned:
-        image = image.transpose(
-            {
-                90: Image.Transpose.ROTATE_270,
-                180: Image.Transpose.ROTATE_180,
-                270: Image.Transpose.ROTATE_90,
-            }[turned]
-        )
-    written = io.BytesIO()
-    image.save(written, "JPEG", quality=JPEG_QUALITY)
-    return Poster(written.getvalue(), *image.size)
+    if turn := upright_turn(turned, display_matrix(frame)):
+        image = image.transpose(turn)
+    image = tone_mapped(image, request.stream.transfer)
+    return Poster(as_jpeg(image), *image.size)
+
+
+def deinterlaced(frame: VideoFrame) -> VideoFrame:
+    """The picture rebuilt from one of its two fields, by libavfilter's yadif."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        template=None,
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=Fraction(1, 25),
+    )
+    yadif = graph.add("yadif", "deint=interlaced")
+    sink = graph.add("buffersink")
+    source.link_to(yadif)
+    yadif.link_to(sink)
+    graph.configure()
+    frame.time_base, frame.pts = Fraction(1, 25), 0
+    graph.push(frame)
+    graph.push(None)
+    result: VideoFrame = graph.pull()
+    return result
+
+
+def colour_matrix(frame: VideoFrame) -> Colorspace | None:
+    """What to assume of a picture that does not say its matrix: by its size, as players do."""
+    if frame.colorspace not in (UNSPECIFIED, RGB):
+        return None
+    return Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...]:
+    """The 3 × 3 matrix of ISO/IEC 14496-12 section 6.2.2, row by row; empty without one."""
+    for item in frame.side_data:
+        if item.type == SideDataType.DISPLAYMATRIX:
+            return struct.unpack("<9i", bytes(item)[:36])
+    return ()
+
+
+def upright_turn(clockwise: int, matrix: tuple[int, ...]) -> Image.Transpose | None:
+    """How to turn (and mirror) the stored picture, as ffmpeg's own tools do."""
+    turn = Image.Transpose
+    if clockwise == 90:
+        return turn.TRANSPOSE if matrix[3] > 0 else turn.ROTATE_270
+    if clockwise == 270:
+        return turn.TRANSVERSE if matrix[3] < 0 else turn.ROTATE_90
+    if clockwise == 180:
+        mirrored = matrix[0] > 0 or matrix[4] > 0
+        return turn.ROTATE_180 if not mirrored else turn.FLIP_TOP_BOTTOM
+    return turn.FLIP_TOP_BOTTOM if matrix and matrix[4] < 0 else None
 
 
 def clockwise(frame: VideoFrame) -> int:
@@ -234,7 +286,12 @@ def clockwise(frame: VideoFrame) -> int:
 def seen_in(stream: ProbedStream, frame: VideoFrame) -> ProbedStream:
     """The track with the size and rotation of its decoded picture: containers lie about them."""
     return replace(
-        stream, width=frame.width, height=frame.height, display_rotation=float(frame.rotation)
+        stream,
+        width=frame.width,
+        height=frame.height,
+        display_rotation=float(frame.rotation),
+        interlaced=frame.interlaced_frame,
+        transfer=TRANSFER_NAMES.get(int(frame.color_trc), stream.transfer),
     )
 
 
@@ -296,6 +353,9 @@ def warm_up() -> None:
         bounds = VideoBounds(60, 10_000, 4, 64, 64)
         with LibavMedia(str(clip), bounds) as media:
             is_blank(examine(media, bounds).poster)
+    deinterlaced(VideoFrame(64, 64, "yuv420p"))
+    for transfer in (PQ, HLG):
+        colour_table(transfer)
 
 
 av.logging.restore_default_callback()
