@@ -5,8 +5,8 @@ from typing import Any
 
 from django import forms
 
-CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,5}):([0-5]?\d(?:\.\d{1,3})?)")
-SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(s|min|h)?")
+CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,5}):([0-5]?\d(?:\.\d{1,3})?)", re.ASCII)
+SECONDS = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(s|min|h)?", re.ASCII)
 UNIT_SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600}
 
 

@@ -11,7 +11,7 @@ from moderation.models import Failure, Job
 from moderation.templatetags.dashboard import ago, attachment_state
 from moderation.words import codec_words, container_words, size_words
 
-DASH = format_html('<span class="none" aria-label="{}">–</span>', "unknown")
+DASH = SafeString('<span class="none" aria-label="unknown">–</span>')
 NUMBER = {"cell": {"class": "number"}}
 
 
@@ -37,7 +37,7 @@ class SelectColumn(tables.Column):
 
     @property
     def header(self) -> SafeString:
-        return format_html(
+        return SafeString(
             '<input type="checkbox" class="form-check-input" data-select-all hidden'
             ' aria-label="Select all on this page">'
         )

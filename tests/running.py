@@ -92,7 +92,7 @@ class RunningCopy:
 
     def answers(self) -> bool:
         try:
-            return bool(self.get("/moderation/login/").status == 200)
+            return bool(self.get("/moderation/sign-in/").status == 200)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 

@@ -264,7 +264,7 @@ def test_what_requirements_bring_in_is_pinned_too() -> None:
 
 
 def test_pages_carry_the_security_headers(client: Client, db: None) -> None:
-    headers = client.get("/moderation/login/").headers
+    headers = client.get("/moderation/sign-in/").headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy

@@ -51,7 +51,7 @@ def conversations(copy: RunningCopy, key: str) -> list[str]:
 
 def test_it_serves_and_ctrl_c_stops_it_without_a_trace(run: Callable[..., RunningCopy]) -> None:
     copy = run(**ADMIN).wait_until_serving()
-    page = copy.get("/moderation/login/").read().decode()
+    page = copy.get("/moderation/sign-in/").read().decode()
     assert copy.url in copy.output
 
     # Static files: named after their content, so that browsers may keep them for good.

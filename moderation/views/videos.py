@@ -5,11 +5,10 @@ from pathlib import PurePath
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import condition
+from django.utils.cache import get_conditional_response
 
 from chat.http_range import range_response
 from chat.models import ActivityLog, Attachment, Conversation, Participant
@@ -95,15 +94,18 @@ def video_stream(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
     """The bytes, in ranges for a player; with ``?download=1`` as a download."""
     attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
     download = "download" in request.GET
-    response = range_response(
-        request,
-        partial(attachment.file.open, "rb"),
-        size=attachment.size,
-        content_type=attachment.content_type,
-        etag=f'"{attachment.sha256 or PurePath(str(attachment.file.name)).name}"',
-        filename=attachment.original_name,
-        as_attachment=download,
-    )
+    try:
+        response = range_response(
+            request,
+            partial(attachment.file.open, "rb"),
+            size=attachment.size,
+            content_type=attachment.content_type,
+            etag=f'"{attachment.sha256 or PurePath(str(attachment.file.name)).name}"',
+            filename=attachment.original_name,
+            as_attachment=download,
+        )
+    except FileNotFoundError:
+        raise Http404("The file is no longer stored.") from None
     if request.method == "GET" and response.status_code in (200, 206):
         action = ActivityLog.Action
         record_visit(
@@ -114,24 +116,24 @@ def video_stream(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
     return response
 
 
-def poster_etag(_request: HttpRequest, attachment_id: int) -> str | None:
-    """A poster's file name is new whenever the poster is."""
-    names = Attachment.objects.filter(pk=attachment_id).values_list("thumbnail", flat=True)
-    name = names.first()
-    return f'"{name.rsplit("/", 1)[-1]}"' if name else None
-
-
 @dashboard_page
-@cache_control(private=True, max_age=600)
-@condition(etag_func=poster_etag)
 def video_thumbnail(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
     """The poster, or a drawing in its place when there is none."""
     attachment = get_object_or_404(Attachment.objects.only("thumbnail"), pk=attachment_id)
+    # A poster's file name is new whenever the poster is.
+    etag = f'"{PurePath(str(attachment.thumbnail.name)).name}"'
+    response: HttpResponseBase | None = None
     try:
         if attachment.thumbnail:
-            return FileResponse(attachment.thumbnail.open("rb"), content_type="image/jpeg")
+            response = get_conditional_response(request, etag) or FileResponse(
+                attachment.thumbnail.open("rb"), content_type="image/jpeg"
+            )
     except FileNotFoundError:
         pass
-    drawing = render(request, "moderation/no_thumbnail.svg", content_type="image/svg+xml")
-    drawing.headers["Cache-Control"] = "no-store"
-    return drawing
+    if response is None:
+        response = render(request, "moderation/no_thumbnail.svg", content_type="image/svg+xml")
+        response.headers["Cache-Control"] = "no-store"
+    else:
+        response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = "private, max-age=600"
+    return response

@@ -1,0 +1,158 @@
+"""One video: its page, thumbnail and bytes."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from chat.models import ActivityLog, Attachment, Conversation, Message
+from chat.services.video_service import VideoProcessingService
+from tests.clips import clip
+from tests.moderation.pages import assert_guarded, count_queries, signed_in, video
+
+MakeVideo = Callable[..., Attachment]
+
+
+@pytest.fixture
+def ready_video(legacy_video: MakeVideo) -> Attachment:
+    attachment = legacy_video()
+    assert VideoProcessingService().process_video_attachment(attachment).ok
+    attachment.refresh_from_db()
+    return attachment
+
+
+def url_of(attachment: Attachment, part: str = "") -> str:
+    return f"/moderation/videos/{attachment.pk}/{part}"
+
+
+def logged(action: str) -> int:
+    return ActivityLog.objects.filter(action=action).count()
+
+
+@pytest.mark.parametrize("part", ["", "stream/", "thumbnail/"])
+def test_who_may_see_it(outsider: User, viewer: User, ready_video: Attachment, part: str) -> None:
+    assert_guarded(url_of(ready_video, part), outsider)
+    assert signed_in(viewer).get(f"/moderation/videos/9999/{part}").status_code == 404
+    assert signed_in(viewer).post(url_of(ready_video, part)).status_code == 405
+
+
+def test_participants_without_the_role_stay_outside(owner: User, ready_video: Attachment) -> None:
+    assert signed_in(owner).get(url_of(ready_video)).status_code == 403
+
+
+def test_the_page_tells_all(viewer: User, member: User, ready_video: Attachment) -> None:
+    ready_video.message = Message.objects.create(
+        conversation=ready_video.conversation, sender=member, content="Look <b>here</b>"
+    )
+    ready_video.save(update_fields=["message"])
+    html = signed_in(viewer).get(url_of(ready_video)).content.decode()
+    for words in ("00:01", "320 × 240", "H.264", "AAC", "MP4", "kbit/s", "Holiday", "member"):
+        assert words in html, words
+    assert "Look &lt;b&gt;here&lt;/b&gt;" in html
+    assert "Process again" not in html  # needs the operator's right
+
+
+def test_looking_is_recorded_once_a_visit(viewer: User, ready_video: Attachment) -> None:
+    client = signed_in(viewer)
+    for _ in range(3):
+        client.get(url_of(ready_video))
+        list(client.get(url_of(ready_video, "stream/")).streaming_content)
+    assert logged(ActivityLog.Action.ATTACHMENT_VIEWED) == 1
+    assert logged(ActivityLog.Action.ATTACHMENT_DOWNLOADED) == 0
+
+
+def test_downloading_is_recorded_as_such(viewer: User, ready_video: Attachment) -> None:
+    response = signed_in(viewer).get(url_of(ready_video, "stream/?download=1"))
+    assert b"".join(response.streaming_content) == clip().read_bytes()
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert logged(ActivityLog.Action.ATTACHMENT_DOWNLOADED) == 1
+    assert logged(ActivityLog.Action.ATTACHMENT_VIEWED) == 0
+
+
+def test_asking_with_head_is_no_visit(viewer: User, ready_video: Attachment) -> None:
+    response = signed_in(viewer).head(url_of(ready_video, "stream/"))
+    assert response.headers["Content-Length"] == str(ready_video.size)
+    assert not ActivityLog.objects.filter(actor=viewer).exists()
+
+
+def test_the_stream_seeks(viewer: User, ready_video: Attachment) -> None:
+    response = signed_in(viewer).get(
+        url_of(ready_video, "stream/"), headers={"Range": "bytes=10-19"}
+    )
+    assert response.status_code == 206
+    assert b"".join(response.streaming_content) == clip().read_bytes()[10:20]
+    assert response.headers["Content-Type"] == "video/mp4"
+
+
+def test_a_file_that_is_gone(viewer: User, ready_video: Attachment) -> None:
+    ready_video.file.storage.delete(ready_video.file.name)
+    assert signed_in(viewer).get(url_of(ready_video)).status_code == 200
+    assert signed_in(viewer).get(url_of(ready_video, "stream/")).status_code == 404
+
+
+def test_thumbnail(viewer: User, ready_video: Attachment) -> None:
+    client = signed_in(viewer)
+    response = client.get(url_of(ready_video, "thumbnail/"))
+    assert b"".join(response.streaming_content)[:3] == b"\xff\xd8\xff"
+    assert response.headers["Content-Type"] == "image/jpeg"
+    assert "private" in response.headers["Cache-Control"]
+    etag = response.headers["ETag"]
+    again = client.get(url_of(ready_video, "thumbnail/"), headers={"If-None-Match": etag})
+    assert again.status_code == 304
+    assert (
+        Client()
+        .get(url_of(ready_video, "thumbnail/"), headers={"If-None-Match": etag})
+        .status_code
+        == 302
+    )
+
+
+def test_a_drawing_where_there_is_no_thumbnail(
+    viewer: User, legacy_video: MakeVideo, ready_video: Attachment
+) -> None:
+    ready_video.thumbnail.storage.delete(ready_video.thumbnail.name)
+    for attachment in (legacy_video(), ready_video):
+        response = signed_in(viewer).get(url_of(attachment, "thumbnail/"))
+        assert response.headers["Content-Type"] == "image/svg+xml"
+        assert "no-store" in response.headers["Cache-Control"]
+        assert "ETag" not in response.headers
+
+
+def test_a_failure_is_explained(viewer: User, legacy_video: MakeVideo) -> None:
+    attachment = legacy_video()
+    attachment.mark_failed("no_decodable_frame", "mdat is <empty>")
+    attachment.save(update_fields=Attachment.FAILED_FIELDS)
+    html = signed_in(viewer).get(url_of(attachment)).content.decode()
+    assert "not one frame of the best video stream decodes" in html
+    assert "mdat is &lt;empty&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "sentence"),
+    [
+        ("h264", "mp4", None),
+        ("vp9", "webm", None),
+        ("", "", None),
+        ("hevc", "mp4", "HEVC plays only where"),
+        ("theora", "ogg", "given Theora up"),
+        ("mpeg4", "avi", "Browsers have no decoder for MPEG-4"),
+        ("h264", "matroska", "Not every browser reads H.264 from MKV files"),
+    ],
+)
+def test_what_the_browser_will_not_play(
+    viewer: User, conversation: Conversation, codec: str, container: str, sentence: str | None
+) -> None:
+    attachment = video(conversation, codec=codec, container=container)
+    html = signed_in(viewer).get(url_of(attachment)).content.decode()
+    assert ("If nothing plays below" in html) == bool(sentence)
+    assert sentence is None or sentence in html
+
+
+def test_queries_do_not_grow_with_the_history(viewer: User, ready_video: Attachment) -> None:
+    client = signed_in(viewer)
+    count_queries(client, url_of(ready_video))  # records the visit
+    few = count_queries(client, url_of(ready_video))
+    for _ in range(3):
+        VideoProcessingService().process_video_attachment(ready_video)
+    assert count_queries(client, url_of(ready_video)) == few <= 15
