@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chat.errors import VideoError
-from chat.services import media_runner
+from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
 from chat.services.media_limits import MediaLimits
 from chat.services.poster import open_poster
@@ -45,7 +45,9 @@ class LibavEngine:
         # A name of ours only: no extension to guess a format from.
         path = scratch / "input"
         path.symlink_to(source.resolve())
-        parameters = {"path": str(path), "bounds": self.limits.bounds.to_json()}
+        bounds = self.limits.bounds
+        options = libav_words.input_options(bounds.max_pixels, bounds.max_streams)
+        parameters = {"path": str(path), "options": options, "bounds": bounds.to_json()}
         answer: dict[str, Any] = media_runner.run_task(
             task, parameters, self.limits.of_a_process, scratch, path
         )

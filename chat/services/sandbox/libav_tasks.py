@@ -49,8 +49,8 @@ MAX_FRUITLESS_PACKETS = 2000
 class LibavMedia:
     """One file opened with PyAV."""
 
-    def __init__(self, path: str, bounds: VideoBounds) -> None:
-        self.path, self.bounds = path, bounds
+    def __init__(self, path: str, options: dict[str, str]) -> None:
+        self.path, self.options = path, options
         self.first: VideoFrame | None = None
 
     @property
@@ -60,10 +60,9 @@ class LibavMedia:
         return log.read_text("utf-8", "replace")[-4096:] if log.exists() else ""
 
     def __enter__(self) -> "LibavMedia":
-        options = libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
         try:
             self.container: InputContainer = av.open(
-                f"file:{self.path}", options=options, metadata_errors="replace"
+                f"file:{self.path}", options=self.options, metadata_errors="replace"
             )
         except (av.error.FFmpegError, ValueError, UnicodeError) as error:
             raise libav_words.refusal(f"{self.said}\n{error}", opened=False) from error
@@ -179,11 +178,11 @@ class LibavMedia:
 
 
 def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
-    """``{"path", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in the file
-    POSTER, or ``{"error", "detail"}``."""
+    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in
+    the file POSTER, or ``{"error", "detail"}``."""
     bounds = VideoBounds(**parameters["bounds"])
     try:
-        with LibavMedia(parameters["path"], bounds) as media:
+        with LibavMedia(parameters["path"], parameters["options"]) as media:
             examined = examine(media, bounds)
     except VideoError as error:
         return {"error": error.code, "detail": error.detail}
@@ -197,9 +196,8 @@ def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
     """As ``examine_task``, without a poster."""
-    bounds = VideoBounds(**parameters["bounds"])
     try:
-        with LibavMedia(parameters["path"], bounds) as media:
+        with LibavMedia(parameters["path"], parameters["options"]) as media:
             return {"metadata": asdict(VideoMetadata.from_probe(media.probe()))}
     except VideoError as error:
         return {"error": error.code, "detail": error.detail}
@@ -351,7 +349,7 @@ def warm_up() -> None:
                 container.mux(stream.encode(VideoFrame(64, 64, "yuv420p")))
             container.mux(stream.encode(None))
         bounds = VideoBounds(60, 10_000, 4, 64, 64)
-        with LibavMedia(str(clip), bounds) as media:
+        with LibavMedia(str(clip), {}) as media:
             is_blank(examine(media, bounds).poster)
     deinterlaced(VideoFrame(64, 64, "yuv420p"))
     for transfer in (PQ, HLG):
