@@ -14,10 +14,10 @@ from chat.errors import ChatError, VideoError
 from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
 from chat.services import activity
 from chat.services.activity import Actor
+from chat.services.examination import ExaminedVideo
 from chat.services.file_kinds import sniff
 from chat.services.uploads import ReceivedFile
 from chat.services.video_service import (
-    ExaminedVideo,
     VideoProcessingService,
     storage_failure,
     store_poster,

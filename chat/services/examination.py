@@ -39,7 +39,9 @@ class FrameRequest:
 class OpenedMedia(Protocol):
     """One file as an engine holds it.  Both methods raise VideoError."""
 
-    said: str  # the end of what the tool or library logged
+    @property
+    def said(self) -> str:
+        """The end of what the tool or library logged."""
 
     def probe(self) -> Probe: ...
 

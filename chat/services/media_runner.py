@@ -165,8 +165,8 @@ class MediaHelper:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-c", program, json.dumps(options)],
-                stdin=theirs,
-                env=CLEAN_ENVIRONMENT,
+                stdin=theirs.fileno(),
+                env=dict(CLEAN_ENVIRONMENT),
                 cwd="/",
                 start_new_session=True,
             )

@@ -161,7 +161,7 @@ class LibavMedia:
         if not request.seek_seconds:
             return jpeg_of(self.first, request) if self.first is not None else None
         start = self.stream.start_time or 0
-        target = start + int(request.seek_seconds / self.stream.time_base)
+        target = start + int(request.seek_seconds / (self.stream.time_base or Fraction(1)))
         try:
             self.container.seek(target, stream=self.stream)
         except (av.error.FFmpegError, ValueError, OverflowError):
@@ -216,9 +216,10 @@ def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     try:
         if frame.interlaced_frame:
             frame = deinterlaced(frame)
-        image = frame.reformat(
+        upright: Any = frame.reformat(
             width, height, "rgb24", src_colorspace=colour_matrix(frame), interpolation="AREA"
-        ).to_image()
+        )
+        image: Image.Image = upright.to_image()
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
     if turn := upright_turn(turned, display_matrix(frame)):
@@ -243,10 +244,9 @@ def deinterlaced(frame: VideoFrame) -> VideoFrame:
     yadif.link_to(sink)
     graph.configure()
     frame.time_base, frame.pts = Fraction(1, 25), 0
-    graph.push(frame)
-    graph.push(None)
-    result: VideoFrame = graph.pull()
-    return result
+    graph.vpush(frame)
+    graph.vpush(None)
+    return graph.vpull()
 
 
 def colour_matrix(frame: VideoFrame) -> Colorspace | None:
@@ -258,10 +258,9 @@ def colour_matrix(frame: VideoFrame) -> Colorspace | None:
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...]:
     """The 3 × 3 matrix of ISO/IEC 14496-12 section 6.2.2, row by row; empty without one."""
-    for item in frame.side_data:
-        if item.type == SideDataType.DISPLAYMATRIX:
-            return struct.unpack("<9i", bytes(item)[:36])
-    return ()
+    side_data: Any = frame.side_data  # keyed by type, whatever its annotation says
+    item = side_data.get(SideDataType.DISPLAYMATRIX)
+    return struct.unpack("<9i", bytes(item)[:36]) if item else ()
 
 
 def upright_turn(clockwise: int, matrix: tuple[int, ...]) -> Image.Transpose | None:
