@@ -1,12 +1,11 @@
 """How gunicorn serves the site: threads, so that one slow upload holds one thread only."""
 
 import os
-import signal
 import tempfile
 
 from config.address import bind_address, configured_address, site_url
 from config.env import env_bool, env_int
-from config.parent import end_with_parent
+from config.parent import end_with_supervisor
 from config.settings import LOGGING
 
 bind = bind_address(*configured_address())
@@ -29,7 +28,7 @@ logconfig_dict = LOGGING
 
 
 def on_starting(_server: object) -> None:
-    end_with_parent(signal.SIGTERM)
+    end_with_supervisor()
 
 
 def when_ready(server: object) -> None:

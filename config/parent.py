@@ -12,6 +12,14 @@ import threading
 import time
 
 PR_SET_PDEATHSIG = 1
+SUPERVISOR_VARIABLE = "OFFCHAT_SUPERVISOR"  # the pid of config.serve, for what it starts
+
+
+def end_with_supervisor() -> None:
+    """This process stops in order when whoever started it is gone, even if that is so already."""
+    end_with_parent(signal.SIGTERM)
+    if os.environ.get(SUPERVISOR_VARIABLE) not in (None, str(os.getppid())):
+        sys.exit("The supervisor is gone.")
 
 
 def end_with_parent(signum: int) -> None:
@@ -34,5 +42,5 @@ def end_family_with_parent() -> None:
 
     Killed, because an idle Huey worker ignores SIGTERM, and may be: the database is the record.
     """
-    end_with_parent(signal.SIGTERM)
+    end_with_supervisor()
     os.register_at_fork(after_in_child=lambda: end_with_parent(signal.SIGKILL))

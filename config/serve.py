@@ -17,6 +17,7 @@ from supervisor.states import SupervisorStates
 from supervisor.supervisord import Supervisor, asyncore
 
 from config.address import AddressUnavailable, check_free, configured_address
+from config.parent import SUPERVISOR_VARIABLE
 from config.settings import BASE_DIR, DATA_DIR
 
 CONFIGURATION = BASE_DIR / "config" / "processes" / "supervisor.conf"
@@ -90,6 +91,7 @@ def environment() -> dict[str, str]:
         "LOG_FILE": log_file(),
         "PATH": python + os.pathsep + os.environ.get("PATH", os.defpath),
         "PYTHONUNBUFFERED": "1",
+        SUPERVISOR_VARIABLE: str(os.getpid()),
     }
 
 

@@ -102,7 +102,10 @@ class RunningCopy:
                 raise AssertionError(f"make run ended early:\n{self.output}")
             return self.answers()
 
-        eventually(f"the site answers\n{self.output}", serving, START_SECONDS)
+        try:
+            eventually("the site answers", serving, START_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output}\n{self.processes()}") from None
         eventually("the consumer runs", self.consumer, 30)
         return self
 
@@ -133,9 +136,10 @@ class RunningCopy:
         return self.main_process("-m config.serve")
 
     def assert_nothing_left(self, seconds: float = 10) -> None:
-        eventually(
-            f"all processes are gone, {self.processes()}", lambda: not self.processes(), seconds
-        )
+        end = time.monotonic() + seconds
+        while left := self.processes():
+            assert time.monotonic() < end, f"left after {seconds} s: {left}\n{self.output}"
+            time.sleep(0.1)
 
     def clear_away(self) -> None:
         for pid in self.processes():
