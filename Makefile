@@ -39,7 +39,7 @@ check: install-test ## lint, formatting, types, import rules
 	$(python) .venv/bin/lint-imports
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
-	SCREENSHOTS=1 $(python) -m pytest tests/browser $(ARGS)
+	$(python) -m pytest tests/browser/screenshots.py $(ARGS)
 
 clean: ## remove .venv and caches; data is kept
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build

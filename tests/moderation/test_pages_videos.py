@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils.html import escape
 
 from chat.models import Attachment, Conversation
 from moderation import long_lists
@@ -123,9 +124,10 @@ def test_a_wrong_value_is_said_at_its_field(
     assert response.status_code == 200
     errors = response.context["filters"].errors
     assert list(errors) == [field]
-    if field != "q":  # which has no place in the panel
-        fragment = signed_in(viewer).get(f"{URL}?{query}", headers=HTMX).content.decode()
-        assert f'id="id_{field}_error" hx-swap-oob="true"' in fragment
+    fragment = signed_in(viewer).get(f"{URL}?{query}", headers=HTMX).content.decode()
+    # The panel is outside the fragment; what is wrong with the search is said beside the count.
+    place = f'id="id_{field}_error"' + ("" if field == "q" else ' hx-swap-oob="true"')
+    assert f"{place}>{escape(errors[field][0])}" in fragment
 
 
 def test_chips_say_the_filters_and_take_them_away(

@@ -1,0 +1,156 @@
+"""A whole installation with the demo's data, its web server and consumer, and a real Chromium."""
+
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
+
+from tests.machine import chromium, need_ffmpeg
+from tests.moderation.installation import Installation, installation
+from tests.running import ROOT, eventually, free_port
+
+PASSWORD = "for the tests alone"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    installation: Installation
+    url: str
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    chromium()
+    need_ffmpeg()
+    port = free_port()
+    folder = tmp_path_factory.mktemp("stage")
+    with installation(folder, PORT=str(port), HOST="127.0.0.1", WEB_WORKERS="1") as made:
+        made.manage("seed_demo")
+        made.manage("collectstatic", "--no-input", "--verbosity", "0")
+        made.start("run_huey")
+        url = f"http://127.0.0.1:{port}"
+        start_web_server(made, folder / "web.log")
+        eventually("the web server answers", lambda: answers(f"{url}/moderation/sign-in/"), 40)
+        yield Stage(made, url)
+
+
+def start_web_server(made: Installation, log: Path) -> None:
+    with log.open("wb") as output:
+        made.started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"],
+                cwd=ROOT,
+                env=made.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        )
+
+
+def answers(url: str) -> bool:
+    try:
+        with closing(urllib.request.urlopen(url, timeout=5)) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, TimeoutError):
+        return False
+
+
+# Playwright's loop lives in this thread, and Django refuses its database beside a running loop:
+# so no longer than one module.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class OpenPage:
+    """Makes pages, signed in as ``user`` unless that is empty; options are the context's."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser = browser
+        self.url = url
+        self.contexts: list[BrowserContext] = []
+        self.troubles: list[str] = []
+
+    def __call__(
+        self, user: str = "admin", width: int = 1440, height: int = 900, **options: Any
+    ) -> Page:
+        window: Any = {"width": width, "height": height}
+        context = self.browser.new_context(base_url=self.url, viewport=window, **options)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        page.on("console", self.listen)
+        page.on("request", self.watch)
+        if user:
+            sign_in(page, user)
+        return page
+
+    def listen(self, line: ConsoleMessage) -> None:
+        if line.type in ("error", "warning"):
+            self.troubles.append(line.text)
+
+    def watch(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.troubles.append(f"left our origin: {request.url}")
+
+    def forgive(self, words: str) -> None:
+        self.troubles = [trouble for trouble in self.troubles if words not in trouble]
+
+
+@pytest.fixture
+def open_page(stage: Stage, browser: Browser) -> Iterator[OpenPage]:
+    """At the end: no error was on a console, and no request left our origin."""
+    opened = OpenPage(browser, stage.url)
+    yield opened
+    for context in opened.contexts:
+        context.close()
+    assert opened.troubles == []
+
+
+def sign_in(page: Page, user: str) -> None:
+    page.goto("/moderation/sign-in/")
+    page.get_by_label("User name").fill(user)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/moderation/videos/")
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing is wider than the window."""
+    too_wide = page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((each) => each.getBoundingClientRect().right > innerWidth + 1
+                && getComputedStyle(each).position !== "absolute")
+            .map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), too_wide
