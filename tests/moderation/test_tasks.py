@@ -163,6 +163,8 @@ def test_a_video_that_kills_the_worker_is_given_up_and_the_rest_done(
 
 
 def test_cancelling_stops_a_consumer_within_seconds(site: Installation) -> None:
+    tool = Path(site.environment["FFPROBE_BINARY"])
+    tool.write_text(tool.read_text().replace("0.3", "1.5"))  # time to cancel on a busy machine
     consumer = start_consumer(site)
     job_id = site.python(START_JOB)
     eventually("some are done", lambda: (site.value(DONE) or 0) > 0, 30)
@@ -170,7 +172,7 @@ def test_cancelling_stops_a_consumer_within_seconds(site: Installation) -> None:
         "from chat.services.activity import SYSTEM; from moderation import backfill, models;"
         f"backfill.cancel(models.Job.objects.get(pk={job_id}), SYSTEM)"
     )
-    time.sleep(2)  # what is in work ends
+    time.sleep(4)  # what is in work ends
     done = site.value(PROCESSED)
     assert done < VIDEOS
     time.sleep(2)
