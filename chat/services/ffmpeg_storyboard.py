@@ -13,6 +13,8 @@ from chat.services.video_metadata import ProbedStream, VideoMetadata
 if TYPE_CHECKING:
     from chat.services.ffmpeg_engine import FfmpegMedia
 
+NO_SKIPPING = {"theora", "vp3"}
+
 
 def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
     """Sheet into the file SHEET of the media's directory; None for a video of unknown length.
@@ -28,7 +30,8 @@ def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
         return None
     stream = probe.video_stream
     tiles: list[str] = []
-    for key_frames_only in (True, False):  # some streams mark no picture as a key frame
+    # Some streams mark no picture as a key frame, and some decoders fail between them.
+    for key_frames_only in (True, False) if stream.codec not in NO_SKIPPING else (False,):
         media.run(tile_arguments(media, plan, stream, key_frames_only), slow=True)
         tiles = sorted(str(path) for path in media.directory.glob("tile-*.jpg"))
         if tiles:

@@ -101,11 +101,11 @@ def preview_arguments(media: FfmpegMedia, plan: PreviewPlan, target: Path) -> li
     """ffmpeg's argument list: first picture and sound only, no metadata, index in front."""
     source = media.opened()
     stream, audio = plan.probe.video_stream, plan.probe.audio_stream
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = dict(variable_rate())
     tracks = [picture(source[str(stream.index)], stream, plan)]
     if plan.with_sound and audio:
         tracks.append(source[str(audio.index)])
-        options = {"acodec": "aac", "b:a": f"{AUDIO_KBPS}k", "ac": 2, "ar": AUDIO_RATE_HZ}
+        options |= {"acodec": "aac", "b:a": f"{AUDIO_KBPS}k", "ac": 2, "ar": AUDIO_RATE_HZ}
     output = ffmpeg.output(
         *tracks,
         f"file:{target}",
@@ -171,11 +171,22 @@ def tone_mapped(node: Any, stream: ProbedStream) -> Any:
 @cache
 def known_filters() -> frozenset[str]:
     """Names of the filters that this machine's ffmpeg was built with."""
+    return frozenset(re.findall(r"^ [A-Z.]{2,3} (\w+) ", said_of_itself("-filters"), re.MULTILINE))
+
+
+@cache
+def variable_rate() -> dict[str, str]:
+    """The option that keeps ffmpeg from repeating pictures up to an even rate: ``vsync`` was
+    there first and is gone from the newest."""
+    known = re.search(r"^ *-fps_mode\b", said_of_itself("-h", "long"), re.MULTILINE)
+    return {"fps_mode" if known else "vsync": "vfr"}
+
+
+def said_of_itself(*question: str) -> str:
     limits = Limits(wall_seconds=10, cpu_seconds=10, memory_bytes=1024**3, output_bytes=1024**2)
     with TemporaryDirectory(prefix="offchat-media-") as directory:
-        arguments = [settings.FFMPEG_BINARY, "-nostdin", "-v", "error", "-filters"]
-        listed = media_runner.run(arguments, limits, Path(directory)).stdout.decode()
-    return frozenset(re.findall(r"^ [A-Z.]{2,3} (\w+) ", listed, re.MULTILINE))
+        arguments = [settings.FFMPEG_BINARY, "-nostdin", "-v", "error", *question]
+        return media_runner.run(arguments, limits, Path(directory)).stdout.decode()
 
 
 def refuse_false_preview(made: VideoMetadata, plan: PreviewPlan) -> None:

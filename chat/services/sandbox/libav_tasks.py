@@ -226,8 +226,14 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     try:
         if frame.interlaced_frame:
             frame = deinterlaced(frame)
+        # One thread: for a picture this small, threads cost more than they do.
         upright: Any = frame.reformat(
-            width, height, "rgb24", src_colorspace=colour_matrix(frame), interpolation="AREA"
+            width,
+            height,
+            "rgb24",
+            src_colorspace=colour_matrix(frame),
+            interpolation="AREA",
+            threads=1,
         )
         image: Image.Image = upright.to_image()
     except (av.error.FFmpegError, ValueError) as error:
