@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import itertools
 import re
 import shutil
 from datetime import timedelta
@@ -176,7 +177,7 @@ def test_a_storyboard_shows_what_is_there_at_its_time(ready, engine):
     assert 3 <= len(found) <= 12
     assert found[0][0] == 0
     assert found[-1][1] == pytest.approx(12, abs=0.2)
-    for (_, end, *_), (start, *_) in zip(found, found[1:], strict=False):
+    for (_, end, *_), (start, *_) in itertools.pairwise(found):
         assert end == start
     for second, channel in ((0.5, 0), (2.5, 0), (5.5, 1), (7.5, 1), (9.5, 2), (11.5, 2)):
         cue = next(c for c in found if c[0] <= second < c[1])
@@ -483,18 +484,19 @@ def test_an_output_that_grows_too_large_is_refused(ready, settings):
     assert "PREVIEW_OUTPUT_BYTES" in error.detail
 
 
-def test_out_of_time_twice_is_permanent_and_other_errors_are_not_tried_again():
+@pytest.mark.parametrize(
+    ("code", "permanent", "times"), [("time_limit", True, 2), ("storage_error", False, 1)]
+)
+def test_out_of_time_twice_is_permanent(code, permanent, times):
     asked = []
 
     def work(given: MediaLimits) -> None:
         asked.append(given.cpu_seconds)
         raise VideoError(code)
 
-    for code, permanent, times in (("time_limit", True, 2), ("storage_error", False, 1)):
-        asked.clear()
-        with pytest.raises(VideoError) as caught:
-            with_second_chance(MediaLimits.from_settings(), work)
-        assert (caught.value.permanent, len(asked)) == (permanent, times)
+    with pytest.raises(VideoError) as caught:
+        with_second_chance(MediaLimits.from_settings(), work)
+    assert (caught.value.permanent, len(asked)) == (permanent, times)
 
 
 def test_a_second_chance_is_enough_where_the_first_was_too_short(ready):
