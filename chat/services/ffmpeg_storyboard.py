@@ -1,12 +1,14 @@
-"""The storyboard of the ``ffmpeg`` engine: ffmpeg writes small pictures of key frames at even
-times, Pillow puts them on one sheet; both in sandboxed children."""
+"""The storyboard of the ``ffmpeg`` engine: ffmpeg writes small pictures of key frames, Pillow puts
+them on one sheet; both in sandboxed children."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import refuse_excess
+from chat.services.ffmpeg_build import variable_rate
 from chat.services.storyboard import Storyboard, StoryboardPlan, plan_storyboard
 from chat.services.video_metadata import ProbedStream, VideoMetadata
 
@@ -29,11 +31,11 @@ def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
     if plan is None:
         return None
     stream = probe.video_stream
-    tiles: list[str] = []
+    tiles: list[tuple[float, str]] = []
     # Some streams mark no picture as a key frame, and some decoders fail between them.
     for key_frames_only in (True, False) if stream.codec not in NO_SKIPPING else (False,):
         media.run(tile_arguments(media, plan, stream, key_frames_only), slow=True)
-        tiles = sorted(str(path) for path in media.directory.glob("tile-*.jpg"))
+        tiles = written_tiles(media.directory, plan)
         if tiles:
             break
     if not tiles:
@@ -44,7 +46,7 @@ def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
         "pictures.sheet",
         {
             "plan": asdict(plan),
-            "tiles": list(zip(plan.times, tiles, strict=False)),
+            "tiles": tiles,
             "transfer": stream.transfer,
         },
         media.left(),
@@ -57,31 +59,43 @@ def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
     return Storyboard.from_json(answer)
 
 
+def written_tiles(directory: Path, plan: StoryboardPlan) -> list[tuple[float, str]]:
+    """(time of the plan from which it is shown, path), ascending."""
+    found = {int(path.stem.partition("-")[2]): path for path in directory.glob("tile-*.bmp")}
+    shown: dict[int, Path] = {}
+    for milliseconds in sorted(found):
+        number = plan.first_time_after(milliseconds / 1000) if shown else 0
+        if number < len(plan.times):
+            shown[number] = found[milliseconds]
+    return [(plan.times[number], str(path)) for number, path in shown.items()]
+
+
 def tile_arguments(
     media: "FfmpegMedia", plan: StoryboardPlan, stream: ProbedStream, key_frames_only: bool
 ) -> list[str]:
-    """ffmpeg's argument list that writes ``tile-000.jpg`` and so on, one for each time of the
-    plan: the last key frame before it.  Fewer when the pictures end earlier."""
+    """ffmpeg's argument list that writes key frames as ``tile-<time in ms>.bmp``."""
     options = {"skip_frame": "nokey"} if key_frames_only else {}
     picture = media.opened(**options)[str(stream.index)]
     if stream.interlaced:
         picture = picture.filter("yadif", deint="interlaced")
+    # Never repeated over gaps, and never more of them than the plan has times.
+    chosen = f"isnan(prev_selected_t)+gte(t-prev_selected_t,{plan.interval * 0.999:.6f})"
     output = (
-        picture.filter(
-            "scale", plan.tile_width, plan.tile_height, out_color_matrix="bt601", out_range="pc"
-        )
+        picture.filter("select", chosen)
+        .filter("settb", "1/1000")
+        .filter("scale", plan.tile_width, plan.tile_height)
         .filter("setsar", 1)
-        .filter("format", "yuvj420p")
-        # Pictures are repeated over gaps, but never more of them written than the plan has.
-        .filter("fps", fps=1 / plan.interval, start_time=0, round="up")
+        .filter("format", "bgr24")
         .output(
-            # `%03d` is ffmpeg's pattern, the directory a temporary one of ours.
-            f"file:{str(media.directory).replace('%', '%%')}/tile-%03d.jpg",
+            # `%d` is ffmpeg's pattern, the directory a temporary one of ours.
+            f"file:{str(media.directory).replace('%', '%%')}/tile-%d.bmp",
             f="image2",
-            vcodec="mjpeg",
+            frame_pts=1,
+            enc_time_base="1:1000",
+            vcodec="bmp",
             vframes=len(plan.times),
             map_metadata=-1,
-            **{"q:v": 3},
+            **variable_rate(),
         )
     )
     return media.compiled(output)

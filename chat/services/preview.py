@@ -1,24 +1,20 @@
 """The preview: a small H.264 and AAC copy in MP4 of a video that browsers do not play, or that is
 too heavy for them.  Made by ffmpeg in the sandboxed child, whatever the engine."""
 
-import re
 from dataclasses import dataclass
-from functools import cache
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ffmpeg
-from django.conf import settings
 
 from chat.errors import VideoError
-from chat.services import libav_words, media_runner
+from chat.services import libav_words
 from chat.services.browser_support import browser_plays
 from chat.services.examination import refuse_excess
+from chat.services.ffmpeg_build import known_filters, variable_rate
 from chat.services.ffmpeg_engine import FfmpegMedia
 from chat.services.media_limits import MediaLimits, PreviewBounds
-from chat.services.sandbox.layers import Limits
 from chat.services.tone_mapping import HLG, PQ, REFERENCE_WHITE
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
@@ -166,27 +162,6 @@ def tone_mapped(node: Any, stream: ProbedStream) -> Any:
         .filter("tonemap", "mobius", desat=0)
         .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
     )
-
-
-@cache
-def known_filters() -> frozenset[str]:
-    """Names of the filters that this machine's ffmpeg was built with."""
-    return frozenset(re.findall(r"^ [A-Z.]{2,3} (\w+) ", said_of_itself("-filters"), re.MULTILINE))
-
-
-@cache
-def variable_rate() -> dict[str, str]:
-    """The option that keeps ffmpeg from repeating pictures up to an even rate: ``vsync`` was
-    there first and is gone from the newest."""
-    known = re.search(r"^ *-fps_mode\b", said_of_itself("-h", "long"), re.MULTILINE)
-    return {"fps_mode" if known else "vsync": "vfr"}
-
-
-def said_of_itself(*question: str) -> str:
-    limits = Limits(wall_seconds=10, cpu_seconds=10, memory_bytes=1024**3, output_bytes=1024**2)
-    with TemporaryDirectory(prefix="offchat-media-") as directory:
-        arguments = [settings.FFMPEG_BINARY, "-nostdin", "-v", "error", *question]
-        return media_runner.run(arguments, limits, Path(directory)).stdout.decode()
 
 
 def refuse_false_preview(made: VideoMetadata, plan: PreviewPlan) -> None:

@@ -36,6 +36,10 @@ class StoryboardPlan:
     def interval(self) -> float:
         return self.duration / len(self.times)
 
+    def first_time_after(self, seconds: float) -> int:
+        """The number of the first time at which a picture of this moment is the last one seen."""
+        return ceil(seconds / self.interval - 0.001)
+
 
 @dataclass(frozen=True, slots=True)
 class Cue:

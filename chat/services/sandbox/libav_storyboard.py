@@ -4,7 +4,6 @@ child.  Runs in the media helper; knows no Django."""
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ class KeyFrames:
         held: tuple[int, VideoFrame] | None = None
         for frame in self.key_frames():
             at = float((frame.pts - self.start) * self.base) if frame.pts is not None else 0.0
-            number = ceil(at / self.plan.interval) if held else 0
+            number = self.plan.first_time_after(at) if held else 0
             if number >= len(self.plan.times):
                 break
             if held and number > held[0]:

@@ -51,17 +51,17 @@ def placeholder(picture: Image.Image) -> str:
 
 
 def sheet_task(parameters: dict[str, Any]) -> dict[str, Any]:
-    """``{"plan", "tiles": [[time, path]], "transfer"}`` of JPEG tiles → the storyboard, with its
+    """``{"plan", "tiles": [[time, path]], "transfer"}`` of BMP tiles → the storyboard, with its
     sheet in the file SHEET."""
     plan = StoryboardPlan(**parameters["plan"])
     tiles: list[tuple[float, Image.Image]] = []
     before = b""
     try:
         for time, path in parameters["tiles"]:
-            jpeg = Path(path).read_bytes()
-            if jpeg != before:  # else the same key frame again
-                tiles.append((time, opened(path, "JPEG")))
-            before = jpeg
+            content = Path(path).read_bytes()
+            if content != before:  # else the same key frame again
+                tiles.append((time, opened(path, "BMP")))
+            before = content
     except UNREADABLE as error:
         return {"error": "no_decodable_frame", "detail": f"a tile does not open: {error}"}
     tiles = [(time, tone_mapped(picture, parameters["transfer"])) for time, picture in tiles]
@@ -81,7 +81,7 @@ def warm_up() -> None:
     """Use once what a child will use: Pillow loads its formats late, and Landlock forbids it."""
     picture = Image.new("RGB", (48, 32), "red")
     placeholder(picture)
-    for image_format in ("JPEG", "WEBP"):
+    for image_format in ("JPEG", "WEBP", "BMP"):
         written = io.BytesIO()
         picture.save(written, image_format)
         with Image.open(written, formats=[image_format]) as image:
