@@ -1,7 +1,7 @@
 """Conversations, messages, attachments and the activity log: what is stored and who may see it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.conf import settings
@@ -9,6 +9,8 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+
+from chat.rendition import Rendition
 
 if TYPE_CHECKING:
     from chat.services.video_metadata import VideoMetadata
@@ -146,12 +148,28 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
     def needing_thumbnail(self) -> Self:
         """Ready videos without a stored poster."""
-        return self.processable().filter(
-            processing_state=Attachment.ProcessingState.READY, thumbnail=""
-        )
+        return self.ready().filter(thumbnail="")
 
     def failed(self) -> Self:
         return self.processable().filter(processing_state=Attachment.ProcessingState.FAILED)
+
+    def ready(self) -> Self:
+        return self.processable().filter(processing_state=Attachment.ProcessingState.READY)
+
+    def needing_renditions(self, versions: Mapping[str, int]) -> Self:
+        """Ready videos for which one of these kinds has not been seen to in this version."""
+        wanted = Q()
+        for kind, version in versions.items():
+            seen_to = Rendition.objects.filter(
+                attachment=OuterRef("pk"), kind=kind, pipeline_version__gte=version
+            )
+            wanted |= Q(~Exists(seen_to))
+        return self.ready().filter(wanted)
+
+    def failed_renditions(self, kinds: Iterable[str]) -> Self:
+        """Ready videos of which one of these kinds could not be made."""
+        failures = Rendition.objects.filter(attachment=OuterRef("pk"), kind__in=kinds)
+        return self.ready().filter(Exists(failures.exclude(failure_code="")))
 
 
 class Attachment(models.Model):
@@ -210,6 +228,9 @@ class Attachment(models.Model):
     processed_at = models.DateTimeField(null=True, blank=True)
     pipeline_version = models.PositiveSmallIntegerField(default=0)
     visibility = models.CharField(max_length=12, choices=Visibility, default=Visibility.VISIBLE)
+    placeholder = models.CharField(
+        max_length=60, blank=True, help_text="ThumbHash of the poster, base64"
+    )
 
     objects = AttachmentQuerySet.as_manager()
 
@@ -267,6 +288,10 @@ class Attachment(models.Model):
     @property
     def is_ready(self) -> bool:
         return self.processing_state == self.ProcessingState.READY
+
+    def stored_rendition(self, kind: str) -> Rendition | None:
+        """The stored one of this kind; uses what was prefetched."""
+        return next((r for r in self.renditions.all() if r.kind == kind and r.file), None)
 
     def write(self, fields: Iterable[str]) -> bool:
         """Write these fields of this row; False when the row is gone."""
@@ -334,6 +359,7 @@ class ActivityLog(models.Model):
         ATTACHMENT_DOWNLOADED = "attachment_downloaded", "downloaded"
         ATTACHMENT_DELETED = "attachment_deleted", "deleted"
         ATTACHMENT_PROCESSED = "attachment_processed", "processed"
+        RENDITIONS_MADE = "renditions_made", "made renditions of"
         JOB_STARTED = "job_started", "started job"
         JOB_CANCELLED = "job_cancelled", "cancelled job"
         JOB_FINISHED = "job_finished", "finished job"

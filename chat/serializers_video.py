@@ -10,6 +10,7 @@ from chat.api_views import IdField
 from chat.authentication import address_token
 from chat.http_range import INLINE_TYPES
 from chat.models import Attachment, Conversation, Message
+from chat.rendition import Rendition
 from chat.services import messages
 from chat.services.activity import Actor
 
@@ -33,9 +34,9 @@ class AttachmentSerializer(serializers.ModelSerializer):
     video_dimensions = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
     processing_state = serializers.SerializerMethodField()
     thumbnail_url = serializers.SerializerMethodField()
-    # Made by later stages of processing; in the form from the first day.
-    storyboard_url = serializers.SerializerMethodField(method_name="get_nothing_yet")
-    preview_url = serializers.SerializerMethodField(method_name="get_nothing_yet")
+    # Made in the background after the upload; null until then.
+    storyboard_url = serializers.SerializerMethodField()
+    preview_url = serializers.SerializerMethodField()
     download_url = serializers.SerializerMethodField()
     stream_url = serializers.SerializerMethodField()
 
@@ -46,7 +47,8 @@ class AttachmentSerializer(serializers.ModelSerializer):
             "content_type", "size", "duration", "duration_formatted", "width", "height",
             "video_dimensions", "bitrate", "codec", "audio_codec", "container", "frame_rate",
             "rotation", "processing_state", "failure_code", "visibility", "thumbnail_url",
-            "storyboard_url", "preview_url", "download_url", "stream_url", "created_at",
+            "placeholder", "storyboard_url", "preview_url", "download_url", "stream_url",
+            "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -67,8 +69,14 @@ class AttachmentSerializer(serializers.ModelSerializer):
             return None
         return f"{url}?token={address_token(self.context['request'].user, attachment.pk)}"
 
-    def get_nothing_yet(self, _attachment: Attachment) -> None:
-        return None
+    def get_storyboard_url(self, attachment: Attachment) -> str | None:
+        return self._rendition_address("storyboard", Rendition.Kind.STORYBOARD, attachment)
+
+    def get_preview_url(self, attachment: Attachment) -> str | None:
+        return self._rendition_address("preview", Rendition.Kind.PREVIEW, attachment)
+
+    def _rendition_address(self, view: str, kind: str, attachment: Attachment) -> str | None:
+        return self._address(view, attachment) if attachment.stored_rendition(kind) else None
 
     def _address(self, view: str, attachment: Attachment) -> str | None:
         if attachment.visibility != Attachment.Visibility.VISIBLE:

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 
 from chat.errors import VideoError
 from chat.http_range import range_response
-from chat.services.video_service import storage_failure
+from chat.services.local_files import storage_failure
 
 # How texts begin that a player takes for a list of other addresses (HLS, DASH, Smooth Streaming,
 # SMIL, PLS) and fetches them all, as the person who watches.  No video begins like this.

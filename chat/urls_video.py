@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from chat import views_chat, views_video
+from chat import views_chat, views_renditions, views_video
 from chat.api_views import RowId
 
 register_converter(RowId, "id")
@@ -27,6 +27,21 @@ urlpatterns = [
         "attachments/<id:attachment_id>/thumbnail/",
         views_video.ThumbnailView.as_view(),
         name="thumbnail",
+    ),
+    path(
+        "attachments/<id:attachment_id>/storyboard/",
+        views_renditions.StoryboardView.as_view(),
+        name="storyboard",
+    ),
+    path(
+        "attachments/<id:attachment_id>/storyboard.vtt",
+        views_renditions.StoryboardMapView.as_view(),
+        name="storyboard-map",
+    ),
+    path(
+        "attachments/<id:attachment_id>/preview/",
+        views_renditions.PreviewView.as_view(),
+        name="preview",
     ),
     path("conversations/", views_chat.ConversationListView.as_view(), name="conversations"),
     path(

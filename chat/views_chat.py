@@ -34,7 +34,8 @@ def with_people(found: "QuerySet[Conversation]") -> "QuerySet[Conversation]":
 
 
 def with_attachments(found: "QuerySet[Message]", request: Request) -> "QuerySet[Message]":
-    files = Attachment.objects.visible_to(request.user).select_related("uploaded_by")
+    visible = Attachment.objects.visible_to(request.user)
+    files = visible.select_related("uploaded_by").prefetch_related("renditions")
     return found.select_related("sender").prefetch_related(
         Prefetch("attachments", queryset=files.order_by("id"))
     )

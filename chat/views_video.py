@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from chat.authentication import SignedAddressAuthentication
 from chat.errors import ChatError, VideoError
 from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversation
 from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
+from chat.rendition import Rendition
 from chat.serializers_video import AttachmentSerializer, UploadSerializer, VideoFilterSerializer
 from chat.services import activity, attachments, messages, uploads
 from chat.services.uploads import Received, ReceivedFile
@@ -116,7 +118,7 @@ class VideoListView(ApiView, ListAPIView):
             videos = videos.filter(conversation=wanted["conversation"])
         if "state" in wanted:
             videos = videos.filter(processing_state=wanted["state"])
-        return videos.select_related("uploaded_by")
+        return videos.select_related("uploaded_by").prefetch_related("renditions")
 
 
 class AttachmentView(ApiView):
@@ -160,7 +162,8 @@ class VideoStreamView(VideoDownloadView):
 
 
 class ThumbnailView(ApiView):
-    """The poster; takes the token of ``stream_url`` too.  Not a view of the video: not logged."""
+    """The poster, as WebP for who accepts it; takes the token of ``stream_url`` too.  Not a view
+    of the video: not logged."""
 
     authentication_classes = VideoStreamView.authentication_classes
 
@@ -168,11 +171,16 @@ class ThumbnailView(ApiView):
         attachment = viewable_attachment(request, attachment_id)
         if not attachment.thumbnail:
             raise ChatError("not_found")
-        return stored_file_response(
+        webp = None
+        if "image/webp" in request.headers.get("Accept", ""):
+            webp = attachment.stored_rendition(Rendition.Kind.POSTER_WEBP)
+        response = stored_file_response(
             request._request,
-            attachment.thumbnail,
-            content_type="image/jpeg",
-            filename=f"{attachment.pk}.jpg",
+            webp.file if webp else attachment.thumbnail,
+            content_type="image/webp" if webp else "image/jpeg",
+            filename=f"{attachment.pk}.{'webp' if webp else 'jpg'}",
             as_attachment=False,
-            last_modified=attachment.processed_at,
+            last_modified=webp.created_at if webp else attachment.processed_at,
         )
+        patch_vary_headers(response, ["Accept"])
+        return response

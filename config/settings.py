@@ -245,6 +245,20 @@ MEDIA_MEMORY_BYTES = env_int("MEDIA_MEMORY_BYTES", 1024**3, minimum=64 * 1024**2
 MEDIA_OUTPUT_BYTES = env_int("MEDIA_OUTPUT_BYTES", 8 * 1024**2, minimum=64 * 1024)
 POSTER_MAX_WIDTH_PIXELS = env_int("POSTER_MAX_WIDTH_PIXELS", 640, minimum=16)
 POSTER_MAX_HEIGHT_PIXELS = env_int("POSTER_MAX_HEIGHT_PIXELS", 640, minimum=16)
+# Storyboards and previews are made in the background, within limits of their own.
+STORYBOARD_WALL_SECONDS = env_float("STORYBOARD_WALL_SECONDS", 20.0, minimum=0.1)
+STORYBOARD_CPU_SECONDS = env_int("STORYBOARD_CPU_SECONDS", 30, minimum=1)
+STORYBOARD_MEMORY_BYTES = env_int("STORYBOARD_MEMORY_BYTES", 1024**3, minimum=64 * 1024**2)
+STORYBOARD_OUTPUT_BYTES = env_int("STORYBOARD_OUTPUT_BYTES", 8 * 1024**2, minimum=64 * 1024)
+PREVIEW_WALL_SECONDS = env_float("PREVIEW_WALL_SECONDS", 300.0, minimum=0.1)
+PREVIEW_CPU_SECONDS = env_int("PREVIEW_CPU_SECONDS", 600, minimum=1)
+PREVIEW_MEMORY_BYTES = env_int("PREVIEW_MEMORY_BYTES", 2 * 1024**3, minimum=64 * 1024**2)
+PREVIEW_OUTPUT_BYTES = env_int("PREVIEW_OUTPUT_BYTES", 512 * 1024**2, minimum=64 * 1024)
+PREVIEW_MAX_SECONDS = env_int("PREVIEW_MAX_SECONDS", 1800, minimum=1)  # of the video
+# A video that browsers play gets a preview from these on; the pixels are of its shorter side.
+PREVIEW_HEAVY_KBPS = env_int("PREVIEW_HEAVY_KBPS", 12_000, minimum=1)
+PREVIEW_HEAVY_BYTES = env_int("PREVIEW_HEAVY_BYTES", 500_000_000, minimum=1)
+PREVIEW_HEAVY_PIXELS = env_int("PREVIEW_HEAVY_PIXELS", 1440, minimum=1)
 # libav reads with PyAV in the sandboxed child; ffmpeg runs ffprobe and ffmpeg in it.
 MEDIA_ENGINE = env_choice("MEDIA_ENGINE", "libav", ["libav", "ffmpeg"])
 # Sandbox of the media children: require every layer, warn about missing ones, or switch it off.

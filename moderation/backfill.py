@@ -20,9 +20,9 @@ from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
 from chat.services import activity
 from chat.services.activity import Actor
-from chat.services.video_service import Prepared, VideoProcessingService
 from moderation.chunks import Claim, LostChunk, claim, owner_name
 from moderation.models import Chunk, Failure, Job
+from moderation.processing import Prepared, Processing, processing_of
 from moderation.scopes import Scope
 
 logger = logging.getLogger(__name__)
@@ -175,7 +175,10 @@ class Worker:
 
     job: Job
     claim: Claim
-    service: VideoProcessingService = field(default_factory=VideoProcessingService)
+    processing: Processing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.processing = processing_of(self.job)
 
     def checkpoint(self) -> None:
         """Do the next items, for about ``CHECKPOINT_SECONDS``, and commit them.
@@ -202,7 +205,7 @@ class Worker:
             if count:
                 self._commit(prepared, count)
         except BaseException:
-            discard(self.service, prepared)
+            self.processing.discard_unrecorded(prepared)
             raise
         if count:
             self.claim.advanced(count)
@@ -212,8 +215,8 @@ class Worker:
     def _prepare(self, attachment: Attachment) -> Prepared:
         if self.claim.gives_up:
             detail = f"Ended its worker {self.claim.attempts - 1} times; not tried again."
-            return Prepared(attachment, error=VideoError("decoder_crashed", detail))
-        return self.service.prepare(attachment)
+            return self.processing.given_up(attachment, VideoError("decoder_crashed", detail))
+        return self.processing.prepare(attachment)
 
     def _commit(self, prepared: Sequence[Prepared], count: int) -> None:
         """Write effects, failures and the cursor in one transaction; fence first.
@@ -233,10 +236,10 @@ class Worker:
             for each in prepared:
                 attachment = each.attachment
                 if attachment.pk not in posters:
-                    self.service.discard(each)
+                    self.processing.discard(each)
                     continue
                 attachment.thumbnail.name = posters[attachment.pk]
-                if not self.service.record(each, actor):
+                if not self.processing.record(each, actor):
                     continue
                 if each.error is None:
                     ready += 1
@@ -256,16 +259,6 @@ class Worker:
                 update_fields=["code", "detail", "created_at"],
             )
             self.claim.advance(count, ready, len(failures), skipped=count - ready - len(failures))
-
-
-def discard(service: VideoProcessingService, prepared: Sequence[Prepared]) -> None:
-    """Delete the posters of ``prepared`` that no row names: an interruption may come just after
-    the commit."""
-    rows = Attachment.objects.filter(pk__in=[each.attachment.pk for each in prepared])
-    kept = set(rows.values_list("thumbnail", flat=True)) if prepared else set()
-    for each in prepared:
-        if each.thumbnail not in kept:
-            service.discard(each)
 
 
 def finish_if_complete(job_id: int) -> bool:

@@ -37,8 +37,13 @@ def owner_name() -> str:
     return f"{socket.gethostname()[:60]}:{os.getpid()}"
 
 
-def lease() -> timedelta:
-    return timedelta(seconds=settings.JOB_LEASE_SECONDS)
+def lease(kind: str = "") -> timedelta:
+    """For a job of this kind: longer than one video may take, with its second chance."""
+    walls: dict[str, float] = {
+        Job.Kind.STORYBOARDS: settings.STORYBOARD_WALL_SECONDS,
+        Job.Kind.PREVIEWS: settings.PREVIEW_WALL_SECONDS,
+    }
+    return timedelta(seconds=settings.JOB_LEASE_SECONDS + 3 * walls.get(kind, 0))
 
 
 @dataclass(slots=True)
@@ -51,6 +56,7 @@ class Claim:
     attachment_ids: list[int]
     cursor: int
     attempts: int
+    kind: str = ""  # of the job
     done: int = 0  # items since the claim
 
     @property
@@ -81,7 +87,7 @@ class Claim:
         self._still_mine().update(
             cursor=self.cursor + count,
             attempts=self._attempts_after(count),
-            lease_until=timezone.now() + lease(),
+            lease_until=timezone.now() + lease(self.kind),
             ready=F("ready") + ready,
             failed=F("failed") + failed,
             skipped=F("skipped") + skipped,
@@ -99,7 +105,7 @@ class Claim:
         Raises:
             LostChunk: the claim holds no longer.
         """
-        if not self._still_mine().update(lease_until=timezone.now() + lease()):
+        if not self._still_mine().update(lease_until=timezone.now() + lease(self.kind)):
             raise LostChunk
 
     def release(self, *, blame: bool = False) -> None:
@@ -128,7 +134,9 @@ def claim(job_id: int, owner: str) -> Claim | None:
         Q(lease_until=None) | Q(lease_until__lte=now)
     )
     with transaction.atomic():
-        if not Job.objects.filter(pk=job_id, status=Job.Status.RUNNING).exists():
+        running = Job.objects.filter(pk=job_id, status=Job.Status.RUNNING)
+        kind = running.values_list("kind", flat=True).first()
+        if kind is None:
             return None
         chunk = free.select_for_update(skip_locked=True).order_by("pk").first()
         if chunk is None:
@@ -136,9 +144,11 @@ def claim(job_id: int, owner: str) -> Claim | None:
         chunk.owner = owner
         chunk.fence += 1
         chunk.attempts += 1
-        chunk.lease_until = now + lease()
+        chunk.lease_until = now + lease(kind)
         chunk.save(update_fields=["owner", "fence", "attempts", "lease_until"])
-    return Claim(chunk.pk, owner, chunk.fence, chunk.attachment_ids, chunk.cursor, chunk.attempts)
+    return Claim(
+        chunk.pk, owner, chunk.fence, chunk.attachment_ids, chunk.cursor, chunk.attempts, kind
+    )
 
 
 def release_dead() -> None:

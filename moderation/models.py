@@ -21,6 +21,8 @@ class Job(models.Model):
     class Kind(models.TextChoices):
         METADATA = "metadata", "Backfill metadata"
         THUMBNAILS = "thumbnails", "Regenerate thumbnails"
+        STORYBOARDS = "storyboards", "Make storyboards"
+        PREVIEWS = "previews", "Make previews"
 
     class Status(models.TextChoices):
         PLANNING = "planning", "planning"

@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from chat.models import Attachment, AttachmentQuerySet, Conversation
+from chat.services.renditions import POSTER, PREVIEW, STORYBOARD, RenditionWork, versions
 from moderation.filters import VideoFilter
 from moderation.models import Job
 
 Only = Literal["missing", "failed", "all"]
 ONLY: tuple[Only, ...] = get_args(Only)
+
+# Kinds of job that make renditions, and which.
+RENDITIONS: dict[str, tuple[RenditionWork, ...]] = {
+    Job.Kind.STORYBOARDS: (POSTER, STORYBOARD),
+    Job.Kind.PREVIEWS: (PREVIEW,),
+}
 
 WORDS: dict[tuple[str, Only], str] = {
     (Job.Kind.METADATA, "missing"): "videos without metadata",
@@ -18,6 +25,12 @@ WORDS: dict[tuple[str, Only], str] = {
     (Job.Kind.THUMBNAILS, "missing"): "ready videos without a thumbnail",
     (Job.Kind.THUMBNAILS, "failed"): "failed videos",
     (Job.Kind.THUMBNAILS, "all"): "videos",
+    (Job.Kind.STORYBOARDS, "missing"): "ready videos without a storyboard",
+    (Job.Kind.STORYBOARDS, "failed"): "videos whose storyboard failed",
+    (Job.Kind.STORYBOARDS, "all"): "ready videos",
+    (Job.Kind.PREVIEWS, "missing"): "ready videos not yet seen to for a preview",
+    (Job.Kind.PREVIEWS, "failed"): "videos whose preview failed",
+    (Job.Kind.PREVIEWS, "all"): "ready videos",
 }
 
 
@@ -47,6 +60,13 @@ class Scope:
         A job asks this again for what it is about to work on: a video that another job or an
         upload brought to an end meanwhile is not done twice.
         """
+        if kind in RENDITIONS:
+            kinds = versions(RENDITIONS[kind])
+            if self.only == "all":
+                return Attachment.objects.ready()
+            if self.only == "failed":
+                return Attachment.objects.failed_renditions(kinds)
+            return Attachment.objects.needing_renditions(kinds)
         if self.only == "all":
             return Attachment.objects.processable()
         if self.only == "failed":

@@ -11,7 +11,10 @@ from django.utils import timezone
 from huey import crontab
 from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
 
-from chat.services import uploads
+from chat.models import Attachment
+from chat.services import orphans, uploads
+from chat.services.renditions import WORKS, missing
+from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import lease, owner_name, release_dead
 from moderation.models import Chunk, Job
@@ -49,6 +52,20 @@ def work(job_id: int) -> None:
         enqueue(job_id, 1)
 
 
+@db_task()
+def make_renditions(attachment_id: int, after: str = "") -> None:
+    """The next kind of rendition that the video lacks; asks for the one after it."""
+    attachment = Attachment.objects.filter(pk=attachment_id).first()
+    if attachment is None:
+        return
+    names = [work.name for work in WORKS]
+    left = missing(attachment, WORKS[names.index(after) + 1 :] if after else WORKS)
+    if left:
+        VideoProcessingService().make_renditions(attachment, works=left[:1])
+    if left[1:]:
+        make_renditions(attachment_id, left[0].name)
+
+
 @db_periodic_task(crontab(minute="*"))
 def sweep_each_minute() -> None:
     sweep()
@@ -57,6 +74,11 @@ def sweep_each_minute() -> None:
 @db_periodic_task(crontab(minute="7"))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
+
+
+@db_periodic_task(crontab(hour="3", minute="17"))
+def sweep_orphans() -> None:
+    orphans.sweep_orphans()
 
 
 @on_startup()

@@ -5,25 +5,20 @@ the video, moving files) happens outside any transaction; rows and log entries f
 """
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from django.db import transaction
 
 from chat.errors import ChatError, VideoError
 from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
-from chat.services import activity
+from chat.rendition import Rendition
+from chat.services import activity, wakeups
 from chat.services.activity import Actor
 from chat.services.examination import ExaminedVideo
 from chat.services.file_kinds import sniff
+from chat.services.local_files import delete_files, storage_failure
 from chat.services.uploads import ReceivedFile
-from chat.services.video_service import (
-    VideoProcessingService,
-    storage_failure,
-    store_poster,
-)
-
-logger = logging.getLogger(__name__)
+from chat.services.video_service import VideoProcessingService, store_poster
 
 # Outcomes that say "some other kind of file"; any other failure is a video that cannot be read.
 NOT_VIDEO = {"not_a_video", "unsupported_container", "no_video_stream"}
@@ -57,7 +52,7 @@ def stored(
         yield attachments
     except BaseException:
         for attachment in attachments:
-            delete_files(attachment)
+            delete_files([attachment.file, attachment.thumbnail])
         raise
 
 
@@ -110,6 +105,8 @@ def save(attachment: Attachment, actor: Actor, message: Message | None = None) -
     attachment.message = message
     attachment.save(force_insert=True)
     activity.record(ActivityLog.Action.ATTACHMENT_UPLOADED, actor, attachment)
+    if attachment.is_ready:
+        wakeups.video_became_ready(attachment)
 
 
 def require_participant(conversation: Conversation, actor: Actor) -> None:
@@ -171,20 +168,10 @@ def owns(actor: Actor, conversation_id: int) -> bool:
 
 
 def files_deleter(attachments: Sequence[Attachment]) -> Callable[[], None]:
-    """Deletes the files of rows that are gone; to be called on commit."""
-
-    def delete_all() -> None:
-        for attachment in attachments:
-            delete_files(attachment)
-
-    return delete_all
-
-
-def delete_files(attachment: Attachment) -> None:
-    """Delete file and poster from the storage; a failure is logged and leaves an orphan."""
-    for file in (attachment.file, attachment.thumbnail):
-        if file.name:
-            try:
-                file.storage.delete(file.name)
-            except OSError:
-                logger.exception("%s could not be deleted", file.name)
+    """Deletes the files of rows that are going to be deleted; to be called on commit."""
+    files = [
+        file for attachment in attachments for file in (attachment.file, attachment.thumbnail)
+    ]
+    renditions = Rendition.objects.filter(attachment__in=[each.pk for each in attachments])
+    files += [rendition.file for rendition in renditions]
+    return lambda: delete_files(files)

@@ -54,8 +54,9 @@ def delete(conversation: Conversation, actor: Actor) -> None:
             conversation,
             details={"attachments": len(attachments)},
         )
+        after_commit = files_deleter(attachments)
         conversation.delete()
-        transaction.on_commit(files_deleter(attachments), robust=True)
+        transaction.on_commit(after_commit, robust=True)
 
 
 def add(conversation: Conversation, actor: Actor, people: Iterable[AbstractBaseUser]) -> None:

@@ -4,6 +4,7 @@ a video is decided in ``video_metadata``, what is a good poster in ``examination
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,9 +14,11 @@ from django.conf import settings
 
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, examine
+from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
 from chat.services.poster import Poster, open_poster
+from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
@@ -30,7 +33,8 @@ HEADER_ENTRIES = ":".join(
         "format=format_name,start_time,duration,bit_rate",
         "format_tags=major_brand",
         "stream=index,codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,"
-        "avg_frame_rate,r_frame_rate,duration,bit_rate,field_order,color_transfer",
+        "avg_frame_rate,r_frame_rate,duration,bit_rate,field_order,pix_fmt,color_space,"
+        "color_transfer",
         "stream_disposition=default,attached_pic,still_image",
         "stream_side_data=side_data_type,rotation",
     )
@@ -55,6 +59,13 @@ class FfmpegEngine:
         with TemporaryDirectory(prefix="offchat-media-") as scratch:
             probe = FfmpegMedia(source, Path(scratch), self.limits).probe()
             return VideoMetadata.from_probe(probe)
+
+    def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
+        """The sheet as ``SHEET`` in ``directory``; None for a video of unknown length.
+
+        Raises VideoError: why there is none.
+        """
+        return write_storyboard(FfmpegMedia(source, directory, self.limits))
 
 
 class FfmpegMedia:
@@ -88,30 +99,32 @@ class FfmpegMedia:
         options["max_alloc"] = str(libav_words.MAX_ALLOC_BYTES)
         for name, value in options.items():
             arguments += [f"-{name}", value]
-        return self._run([*arguments, "-show_entries", entries, *extra, "-i", f"file:{self.path}"])
+        return self.run([*arguments, "-show_entries", entries, *extra, "-i", f"file:{self.path}"])
 
     def frame(self, request: FrameRequest) -> Poster | None:
         target = self.directory / "frame.jpg"
         target.unlink(missing_ok=True)
-        self._run(self.frame_arguments(request, target))
+        self.run(self.frame_arguments(request, target))
         poster = open_poster(target, (request.width, request.height), request.stream.transfer)
         if poster is None and (limit := libav_words.limit_named(self.said)):
             raise limit
         return poster
 
+    def opened(self, **more: Any) -> Any:
+        """The input node of a graph, with the options that an untrusted file needs."""
+        options = libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
+        return ffmpeg.input(f"file:{self.path}", threads=2, **options, **more)
+
     def frame_arguments(self, request: FrameRequest, target: Path) -> list[str]:
         """ffmpeg's argument list that writes one frame as JPEG to ``target``."""
-        options: dict[str, Any] = dict(
-            libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
-        )
-        options["threads"] = 2
+        options: dict[str, Any] = {}
         if request.key_frames_only:
             options["skip_frame"] = "nokey"
         if request.seek_seconds:
             options["ss"] = f"{request.seek_seconds:.3f}"
             if request.key_frames_only:
                 options["noaccurate_seek"] = None
-        stream = ffmpeg.input(f"file:{self.path}", **options)[str(request.stream.index)]
+        stream = self.opened(**options)[str(request.stream.index)]
         if request.stream.interlaced:
             stream = stream.filter("yadif", deint="interlaced")
         # JPEG viewers take the colours for BT.601 in full range.
@@ -130,22 +143,27 @@ class FfmpegMedia:
             fs=self.limits.output_bytes,
             map_metadata=-1,
             **{"q:v": 3},
-        ).global_args("-nostdin", "-v", "error", "-max_alloc", str(libav_words.MAX_ALLOC_BYTES))
-        arguments: list[str] = ffmpeg.compile(
-            output, cmd=settings.FFMPEG_BINARY, overwrite_output=True
         )
-        return arguments
+        return self.compiled(output)
 
-    def _run(self, arguments: list[str]) -> Finished:
-        limits = ProcessLimits(
-            wall_seconds=remaining(self.deadline),
-            cpu_seconds=self.limits.cpu_seconds,
-            memory_bytes=self.limits.memory_bytes,
-            output_bytes=self.limits.output_bytes,
-        )
-        finished = media_runner.run(arguments, limits, self.directory, self.source)
+    def left(self) -> ProcessLimits:
+        """The limits of the next process: what is left of the time for all of them."""
+        return replace(self.limits.of_a_process, wall_seconds=remaining(self.deadline))
+
+    def run(self, arguments: list[str], *, slow: bool = False) -> Finished:
+        finished = media_runner.run(arguments, self.left(), self.directory, self.source, slow=slow)
         self.said = finished.stderr
         return finished
+
+    def compiled(self, output: Any) -> list[str]:
+        """ffmpeg's argument list for the graph that ends in ``output``."""
+        node = output.global_args(
+            "-nostdin", "-v", "error", "-max_alloc", str(libav_words.MAX_ALLOC_BYTES)
+        )
+        arguments: list[str] = ffmpeg.compile(
+            node, cmd=settings.FFMPEG_BINARY, overwrite_output=True
+        )
+        return arguments
 
 
 def parsed(finished: Finished) -> dict[str, Any]:
@@ -209,4 +227,6 @@ def stream_from_ffprobe(stream: dict[str, Any]) -> ProbedStream:
         encrypted=tag == "encv",
         interlaced=stream.get("field_order", "") in ("tt", "bb", "tb", "bt"),
         transfer=stream.get("color_transfer", ""),
+        pixel_format=stream.get("pix_fmt", ""),
+        matrix=stream.get("color_space", ""),
     )

@@ -10,6 +10,7 @@ from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
 from chat.services.media_limits import MediaLimits
 from chat.services.poster import open_poster
+from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import VideoMetadata
 
 POSTER = "poster.jpg"
@@ -41,7 +42,17 @@ class LibavEngine:
             answer = self._ask("libav.probe", source, Path(scratch))
             return VideoMetadata(**answer["metadata"])
 
-    def _ask(self, task: str, source: Path, scratch: Path) -> dict[str, Any]:
+    def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
+        """The sheet as ``SHEET`` in ``directory``; None for a video of unknown length.
+
+        Raises VideoError: why there is none.
+        """
+        answer = self._ask("libav.storyboard", source, directory, slow=True)
+        return Storyboard.from_json(answer) if answer else None
+
+    def _ask(
+        self, task: str, source: Path, scratch: Path, *, slow: bool = False
+    ) -> dict[str, Any]:
         # A name of ours only: no extension to guess a format from.
         path = scratch / "input"
         path.symlink_to(source.resolve())
@@ -49,7 +60,7 @@ class LibavEngine:
         options = libav_words.input_options(bounds.max_pixels, bounds.max_streams)
         parameters = {"path": str(path), "options": options, "bounds": bounds.to_json()}
         answer: dict[str, Any] = media_runner.run_task(
-            task, parameters, self.limits.of_a_process, scratch, path
+            task, parameters, self.limits.of_a_process, scratch, path, slow=slow
         )
         if "error" in answer:
             raise VideoError(answer["error"], answer["detail"])

@@ -1,15 +1,19 @@
 """A stored file as a path on this machine, for tools that cannot read from a storage."""
 
 import contextlib
+import errno
+import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
 from django.db.models.fields.files import FieldFile
 
 from chat.errors import VideoError
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -41,6 +45,22 @@ def copied(file: FieldFile) -> Iterator[Path]:
         except FileNotFoundError as error:
             raise VideoError("missing_file", f"{file.name} is not stored") from error
         except OSError as error:
-            raise VideoError("storage_error", str(error)) from error
+            raise storage_failure(error) from error
         copy.flush()
         yield Path(copy.name)
+
+
+def storage_failure(error: OSError) -> VideoError:
+    """``no_room`` for a full disk or quota, else ``storage_error``."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return VideoError("no_room" if full else "storage_error", str(error))
+
+
+def delete_files(files: Iterable[FieldFile]) -> None:
+    """Delete from the storage what there is; a failure is logged and leaves an orphan."""
+    for file in files:
+        if file.name:
+            try:
+                file.storage.delete(file.name)
+            except OSError:
+                logger.exception("%s could not be deleted", file.name)

@@ -42,7 +42,12 @@ ProcessLimits = Limits
 STDERR_TAIL_BYTES = 4096
 # How long the helper itself may take beyond a child's limit before it counts as stuck.
 HELPER_PATIENCE_SECONDS = 60.0
-TASK_MODULES = ("chat.services.sandbox.libav_tasks", "chat.services.sandbox.self_test")
+TASK_MODULES = (
+    "chat.services.sandbox.picture_tasks",
+    "chat.services.sandbox.libav_tasks",
+    "chat.services.sandbox.libav_storyboard",
+    "chat.services.sandbox.self_test",
+)
 START = (
     "import sys; sys.path.insert(0, {path!r});"
     " from chat.services.sandbox.helper import main; main()"
@@ -291,6 +296,8 @@ def run_task(
     directory: Path,
     source: Path,
     helper: MediaHelper | None = None,
+    *,
+    slow: bool = False,
 ) -> Any:
     """Run a Python task of the helper in a sandboxed child; returns its JSON result.
 
@@ -298,7 +305,7 @@ def run_task(
         VideoError: as ``run``; ``decoder_crashed`` also when the task itself raised.
     """
     reply = (helper or media_helper()).ask(
-        task, parameters=parameters, directory=directory, source=source, limits=limits
+        task, parameters=parameters, directory=directory, source=source, limits=limits, slow=slow
     )
     ended = finished(reply, directory, limits)
     result = directory / RESULT
@@ -317,11 +324,14 @@ def finished(reply: Mapping[str, Any], directory: Path, limits: Limits) -> Finis
     err.unlink(missing_ok=True)
     code = int(reply["exit"])
     if reply["timed_out"]:
-        raise VideoError("time_limit", f"{limits.wall_seconds:.3g} s of wall clock were used up")
+        seconds = f"{limits.wall_seconds:.3g} s"
+        raise VideoError("time_limit", f"{limits.work}_WALL_SECONDS: {seconds} were used up")
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise VideoError("time_limit", f"{limits.cpu_seconds} s of CPU were used up, or killed")
+        seconds = f"{limits.cpu_seconds} s"
+        raise VideoError("time_limit", f"{limits.work}_CPU_SECONDS: {seconds} used up, or killed")
     if code == -signal.SIGXFSZ or len(stdout) >= limits.output_bytes:
-        raise VideoError("output_limit", f"an output passed {limits.output_bytes} bytes")
+        size = f"{limits.output_bytes} bytes"
+        raise VideoError("output_limit", f"{limits.work}_OUTPUT_BYTES: an output passed {size}")
     if code == SANDBOX_FAILED:
         raise VideoError("media_sandbox_missing", stderr[-500:])
     if code < 0:

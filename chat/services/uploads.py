@@ -27,7 +27,7 @@ from django.http.multipartparser import (
 )
 
 from chat.errors import ChatError, VideoError
-from chat.services.video_service import storage_failure
+from chat.services.local_files import storage_failure
 
 logger = logging.getLogger(__name__)
 

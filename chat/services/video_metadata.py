@@ -59,6 +59,8 @@ class ProbedStream:
     encrypted: bool = False
     interlaced: bool = False
     transfer: str = ""  # ffmpeg's name of the transfer characteristics, such as "smpte2084"
+    pixel_format: str = ""  # ffmpeg's name, such as "yuv420p"; of ffprobe only
+    matrix: str = ""  # ffmpeg's name of the colour space, such as "bt709"; of ffprobe only
 
     @property
     def area(self) -> int:

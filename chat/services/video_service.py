@@ -1,12 +1,11 @@
 """The one road on which a file becomes a ready video, whoever asks: upload, message, backfill,
 "process again"."""
 
-import errno
 import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
 
@@ -15,11 +14,18 @@ from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
 from chat.services.examination import ExaminedVideo
-from chat.services.ffmpeg_engine import FfmpegEngine
-from chat.services.libav_engine import LibavEngine
-from chat.services.local_files import local_path
-from chat.services.media_limits import MediaLimits
+from chat.services.local_files import local_path, storage_failure
+from chat.services.media_engines import engine_for, refuse_unreadable
+from chat.services.media_limits import MediaLimits, with_second_chance
 from chat.services.poster import Poster
+from chat.services.renditions import (
+    POSTER,
+    WORKS,
+    PreparedRenditions,
+    Renderer,
+    RenditionWork,
+    forget,
+)
 from chat.services.video_metadata import VideoMetadata
 
 logger = logging.getLogger(__name__)
@@ -45,7 +51,6 @@ class VideoProcessingService:
 
     def __init__(self, limits: MediaLimits | None = None) -> None:
         self.limits = limits or MediaLimits.from_settings()
-        self.engine = engine_for(self.limits)
 
     def validate_video_file(self, path: Path) -> None:
         """Whether one frame of the best video stream decodes: the only proof of a video.
@@ -62,7 +67,9 @@ class VideoProcessingService:
             VideoError: why it is refused.
         """
         refuse_unreadable(path)
-        return self.engine.read_metadata(path)
+        return with_second_chance(
+            self.limits, lambda limits: engine_for(limits).read_metadata(path)
+        )
 
     def generate_thumbnail(self, path: Path) -> Poster:
         """A poster, as displayed, within the bounds of the limits.
@@ -73,13 +80,14 @@ class VideoProcessingService:
         return self.examine(path).poster
 
     def examine(self, path: Path) -> ExaminedVideo:
-        """Validate, read metadata and make the poster, in one go and one time limit.
+        """Validate, read metadata and make the poster, in one go and one time limit; once more
+        with twice the time where that was too short.
 
         Raises:
             VideoError: why it is refused.
         """
         refuse_unreadable(path)
-        return self.engine.examine(path)
+        return with_second_chance(self.limits, lambda limits: engine_for(limits).examine(path))
 
     def process_video_attachment(self, attachment: Attachment, actor: Actor = SYSTEM) -> Prepared:
         """Make a stored attachment ready, or record why it cannot be.  Twice changes nothing."""
@@ -110,7 +118,7 @@ class VideoProcessingService:
         if prepared.examined:
             attachment.mark_ready(prepared.examined.metadata, prepared.thumbnail)
             written = attachment.write(Attachment.READY_FIELDS)
-        elif error and not error.permanent and attachment.is_ready:
+        elif error and not error.outcome.permanent and attachment.is_ready:
             written = True  # what is known stays true; a disk or a clock failed, not the video
         elif error:
             attachment.mark_failed(error.code, error.detail)
@@ -128,27 +136,45 @@ class VideoProcessingService:
         if prepared.ok and old_thumbnail and old_thumbnail != prepared.thumbnail:
             storage = attachment.thumbnail.storage
             transaction.on_commit(lambda: storage.delete(old_thumbnail))
+            forget(attachment, POSTER)  # made of the poster that was
         return True
+
+    def make_renditions(
+        self,
+        attachment: Attachment,
+        actor: Actor = SYSTEM,
+        *,
+        works: Collection[RenditionWork] = WORKS,
+        force: bool = False,
+    ) -> list[PreparedRenditions]:
+        """Make what is wanted and not stored (with ``force``, all of ``works``), each kind of
+        work committed before the next is begun.  Twice changes nothing."""
+        done = []
+        for work in works:
+            renderer = Renderer((work,), force=force, limits=self.limits)
+            prepared = renderer.prepare(attachment)
+            with transaction.atomic():
+                renderer.record(prepared, actor)
+            done.append(prepared)
+        return done
+
+    def given_up(self, attachment: Attachment, error: VideoError) -> Prepared:
+        """The result for a video on which the workers ended."""
+        return Prepared(attachment, error=error)
 
     def discard(self, prepared: Prepared) -> None:
         """Undo ``prepare``: delete the poster that it stored."""
         if prepared.thumbnail:
             prepared.attachment.thumbnail.storage.delete(prepared.thumbnail)
 
-
-def engine_for(limits: MediaLimits) -> FfmpegEngine | LibavEngine:
-    """The engine that MEDIA_ENGINE names; ``ffmpeg`` where PyAV is not installed."""
-    if settings.MEDIA_ENGINE == "libav" and LibavEngine.is_available():
-        return LibavEngine(limits)
-    return FfmpegEngine(limits)
-
-
-def refuse_unreadable(path: Path) -> None:
-    """Refuse what is no regular file with bytes in it: no device, pipe or folder is opened."""
-    if not path.is_file():
-        raise VideoError("missing_file", f"{path} is no regular file")
-    if not path.stat().st_size:
-        raise VideoError("empty_file", "0 bytes")
+    def discard_unrecorded(self, prepared: Sequence[Prepared]) -> None:
+        """As ``discard``, for those of which no row names the poster: an interruption may come
+        just after the commit."""
+        rows = Attachment.objects.filter(pk__in=[each.attachment.pk for each in prepared])
+        kept = set(rows.values_list("thumbnail", flat=True)) if prepared else set()
+        for each in prepared:
+            if each.thumbnail not in kept:
+                self.discard(each)
 
 
 def store_poster(poster: Poster) -> str:
@@ -162,9 +188,3 @@ def store_poster(poster: Poster) -> str:
         return str(storage.save(stored_name("posters", ".jpg"), ContentFile(poster.jpeg)))
     except OSError as error:
         raise storage_failure(error) from error
-
-
-def storage_failure(error: OSError) -> VideoError:
-    """``no_room`` for a full disk or quota, else ``storage_error``."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return VideoError("no_room" if full else "storage_error", str(error))

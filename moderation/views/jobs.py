@@ -22,6 +22,8 @@ from moderation.views.pages import dashboard_page, job_action, render_page
 KIND_WORDS = {
     Job.Kind.METADATA: "Reads dimensions, codec, duration and bit rate, and makes the thumbnail.",
     Job.Kind.THUMBNAILS: "Makes the thumbnail of videos anew, or where it is missing.",
+    Job.Kind.STORYBOARDS: "Makes small pictures from all over each video, and its placeholder.",
+    Job.Kind.PREVIEWS: "Makes a small copy of videos that browsers do not play or that are heavy.",
 }
 ONLY_WORDS = {
     Job.Kind.METADATA: {
@@ -33,6 +35,16 @@ ONLY_WORDS = {
         "missing": "Without a thumbnail",
         "failed": "Failed before",
         "all": "Every video",
+    },
+    Job.Kind.STORYBOARDS: {
+        "missing": "Without a storyboard",
+        "failed": "Failed before",
+        "all": "Every ready video",
+    },
+    Job.Kind.PREVIEWS: {
+        "missing": "Not looked at yet",
+        "failed": "Failed before",
+        "all": "Every ready video",
     },
 }
 

@@ -460,7 +460,7 @@ class TestList:
     ) -> None:
         for _ in range(2):
             legacy_video()
-            with django_assert_num_queries(3):  # token, its expired siblings, page
+            with django_assert_num_queries(4):  # token, its expired siblings, page, renditions
                 as_owner.get(self.path)
             for _ in range(5):
                 legacy_video()

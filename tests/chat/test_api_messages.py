@@ -218,7 +218,9 @@ class TestList:
             for _ in range(more):
                 sent = Message.objects.create(conversation=conversation, sender=owner)
                 legacy_video(message=sent)
-            with django_assert_num_queries(5):  # token, siblings, conversation, page, files
+            with django_assert_num_queries(
+                6
+            ):  # token, siblings, conversation, page, files, renditions
                 as_owner.get(path)
 
 

@@ -26,7 +26,7 @@ KEYS = [
     "id", "conversation", "message", "uploaded_by", "original_name", "kind", "content_type",
     "size", "duration", "duration_formatted", "width", "height", "video_dimensions", "bitrate",
     "codec", "audio_codec", "container", "frame_rate", "rotation", "processing_state",
-    "failure_code", "visibility", "thumbnail_url", "storyboard_url", "preview_url",
+    "failure_code", "visibility", "thumbnail_url", "placeholder", "storyboard_url", "preview_url",
     "download_url", "stream_url", "created_at",
 ]  # fmt: skip
 

@@ -18,7 +18,7 @@ from chat.services.activity import SYSTEM, Actor
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, chunks
 from moderation.models import Chunk, Failure, Job
-from moderation.scopes import Scope
+from moderation.scopes import RENDITIONS, Scope
 from tests.clips import clip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -141,6 +141,8 @@ def test_scopes(kind: str, legacy_video: MakeVideo, owner: User) -> None:
     third = legacy_video(conversation=elsewhere)
     legacy_video(visibility=Attachment.Visibility.REMOVED)
     legacy_video(kind=Attachment.Kind.FILE)
+    if kind in RENDITIONS:
+        Attachment.objects.update(processing_state=Attachment.ProcessingState.READY)
 
     def found(**fields: Any) -> list[int]:
         scope = Scope(only="all", **fields)

@@ -6,7 +6,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chat.services.sandbox import system_calls
@@ -24,12 +24,20 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one child may use; ``output_bytes`` bounds each file that it writes."""
+    """What one child may use; ``output_bytes`` bounds each file that it writes.
+
+    ``work`` begins the names of the settings that these come from: ``MEDIA_WALL_SECONDS``.
+    """
 
     wall_seconds: float
     cpu_seconds: int
     memory_bytes: int
     output_bytes: int
+    work: str = "MEDIA"
+
+    def doubled(self) -> "Limits":
+        """Twice the time, for a second chance."""
+        return replace(self, wall_seconds=self.wall_seconds * 2, cpu_seconds=self.cpu_seconds * 2)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -136,12 +136,16 @@ class LibavMedia:
     def _first_frame(self) -> VideoFrame | None:
         """The first picture of the chosen track, from a fresh opening: it decodes wherever
         anything does, seekable or not."""
+        self.reopen()
+        return next(self._frames(MAX_FRUITLESS_PACKETS), None)
+
+    def reopen(self) -> None:
+        """Back to the start of the chosen track, whether the file can be sought or not."""
         index = self.stream.index
         self.container.close()
         self.__enter__()
         self.stream = self.container.streams[index]  # type: ignore[assignment]
         self.stream.thread_count = 1
-        return next(self._frames(MAX_FRUITLESS_PACKETS), None)
 
     def _frames(self, fruitless: int) -> Iterator[VideoFrame]:
         """Pictures from here on; damaged packets are passed over, as players do."""
@@ -204,6 +208,12 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
+    """As ``picture_of``, as JPEG."""
+    image = picture_of(frame, request)
+    return Poster(as_jpeg(image), *image.size)
+
+
+def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     """The picture turned upright, in the size asked for.
 
     Raises:
@@ -216,16 +226,21 @@ def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     try:
         if frame.interlaced_frame:
             frame = deinterlaced(frame)
+        # One thread: for a picture this small, threads cost more than they do.
         upright: Any = frame.reformat(
-            width, height, "rgb24", src_colorspace=colour_matrix(frame), interpolation="AREA"
+            width,
+            height,
+            "rgb24",
+            src_colorspace=colour_matrix(frame),
+            interpolation="AREA",
+            threads=1,
         )
         image: Image.Image = upright.to_image()
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
     if turn := upright_turn(turned, display_matrix(frame)):
         image = image.transpose(turn)
-    image = tone_mapped(image, request.stream.transfer)
-    return Poster(as_jpeg(image), *image.size)
+    return tone_mapped(image, request.stream.transfer)
 
 
 def deinterlaced(frame: VideoFrame) -> VideoFrame:

@@ -1,0 +1,107 @@
+"""The storyboard of the ``libav`` engine: key frames decoded and put on one sheet in the sandboxed
+child.  Runs in the media helper; knows no Django."""
+
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.video.frame import VideoFrame
+from PIL import Image
+
+from chat.errors import VideoError
+from chat.services.examination import FrameRequest, VideoBounds, refuse_excess
+from chat.services.sandbox.libav_tasks import LibavMedia, limited, picture_of
+from chat.services.storyboard import SHEET, StoryboardPlan, compose, plan_storyboard
+from chat.services.video_metadata import VideoMetadata
+
+# After a seek: packets without a key frame among them after which to look elsewhere.
+MAX_PACKETS_AFTER_SEEK = 200
+
+
+def storyboard_task(parameters: dict[str, Any]) -> dict[str, Any]:
+    """``{"path", "options", "bounds"}`` → the storyboard with its sheet in the file SHEET, ``{}``
+    for a video of unknown length, or ``{"error", "detail"}``."""
+    try:
+        with LibavMedia(parameters["path"], parameters["options"]) as media:
+            probe = media.probe()
+            metadata = VideoMetadata.from_probe(probe)
+            refuse_excess(probe, metadata, VideoBounds(**parameters["bounds"]))
+            plan = plan_storyboard(metadata)
+            if plan is None:
+                return {}
+            request = FrameRequest(probe.video_stream, plan.tile_width, plan.tile_height)
+            return compose(plan, KeyFrames(media, plan, request).tiles(), Path(SHEET)).to_json()
+    except VideoError as error:
+        return {"error": error.code, "detail": error.detail}
+
+
+class KeyFrames:
+    """The key frames that a plan asks for, as tiles."""
+
+    def __init__(self, media: LibavMedia, plan: StoryboardPlan, request: FrameRequest) -> None:
+        self.media, self.plan, self.request = media, plan, request
+        self.start = media.stream.start_time or 0
+        self.base = media.stream.time_base or Fraction(1)
+
+    def tiles(self) -> list[tuple[float, Image.Image]]:
+        """By seeking; in one pass through the file where seeking leads nowhere; the first picture
+        alone where there is no key frame."""
+        found = list(self.by_seeking())
+        if len(found) < 2 < len(self.plan.times):
+            found = list(self.in_one_pass()) or found
+        if not found:
+            first = self.media.first
+            if first is None:
+                raise VideoError("no_decodable_frame", self.media.said[-500:])
+            found = [(0.0, picture_of(first, self.request))]
+        return found
+
+    def by_seeking(self) -> Iterator[tuple[float, Image.Image]]:
+        """The last key frame before each time, each once."""
+        shown: int | None = None
+        for time in self.plan.times:
+            target = self.start + int(time / self.base)
+            try:
+                self.media.container.seek(target, stream=self.media.stream)
+                frame = next(self.key_frames(MAX_PACKETS_AFTER_SEEK), None)
+            except (av.error.FFmpegError, ValueError, OverflowError):
+                return
+            if frame is None or frame.pts is None or frame.pts == shown:
+                continue
+            shown = frame.pts
+            yield time, picture_of(frame, self.request)
+
+    def in_one_pass(self) -> Iterator[tuple[float, Image.Image]]:
+        """As ``by_seeking``, reading the file from its start to its end."""
+        self.media.reopen()
+        held: tuple[int, VideoFrame] | None = None
+        for frame in self.key_frames():
+            at = float((frame.pts - self.start) * self.base) if frame.pts is not None else 0.0
+            number = self.plan.first_time_after(at) if held else 0
+            if number >= len(self.plan.times):
+                break
+            if held and number > held[0]:
+                yield self.plan.times[held[0]], picture_of(held[1], self.request)
+            held = max(number, held[0] if held else 0), frame
+        if held:
+            yield self.plan.times[held[0]], picture_of(held[1], self.request)
+
+    def key_frames(self, packets: int = sys.maxsize) -> Iterator[VideoFrame]:
+        """Of the next ``packets`` packets, each decoded by itself: the decoder is emptied after
+        it, which would otherwise wait for pictures that are to be shown before."""
+        context = self.media.stream.codec_context
+        for packet in limited(self.media.container.demux(self.media.stream), packets):
+            if packet.is_keyframe:
+                try:
+                    frames = [*packet.decode(), *context.decode(None)]
+                except (av.error.FFmpegError, ValueError):
+                    frames = []
+                context.flush_buffers()
+                yield from frames[:1]
+
+
+TASKS = {"libav.storyboard": storyboard_task}

@@ -1,0 +1,122 @@
+"""A storyboard: small pictures from all over a video on one sheet, and the WebVTT map that says
+which of them to show at which time.  No Django: the sandboxed child uses it too."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from chat.services.poster import poster_size
+from chat.services.video_metadata import VideoMetadata
+
+MAX_TILES = 100
+TILE_BOX_PIXELS = 160  # both sides of a tile: 160 × 90 of a wide picture, 90 × 160 of a tall one
+COLUMNS = 10
+MIN_INTERVAL_SECONDS = 1.0
+SHEET_QUALITY = 70
+SHEET = "storyboard.jpg"  # the file that an engine writes
+# Where the sheet lies, as seen from the map's own address.
+SHEET_ADDRESS = "storyboard/"
+
+
+@dataclass(frozen=True, slots=True)
+class StoryboardPlan:
+    """Times (seconds from the start) at which to look, and how large a tile is (pixels)."""
+
+    times: tuple[float, ...]
+    duration: float
+    tile_width: int
+    tile_height: int
+
+    @property
+    def interval(self) -> float:
+        return self.duration / len(self.times)
+
+    def first_time_after(self, seconds: float) -> int:
+        """The number of the first time at which a picture of this moment is the last one seen."""
+        return ceil(seconds / self.interval - 0.001)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """From ``start`` to ``end`` (seconds) show the tile whose corner is at ``x``, ``y``."""
+
+    start: float
+    end: float
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """The map of a written sheet; sizes in pixels."""
+
+    width: int
+    height: int
+    tile_width: int
+    tile_height: int
+    cues: tuple[Cue, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Storyboard":
+        return cls(**{**told, "cues": tuple(Cue(**cue) for cue in told["cues"])})
+
+    def as_webvtt(self) -> str:
+        """The map as players read it (W3C WebVTT, Media Fragments ``#xywh=``)."""
+        lines = ["WEBVTT", ""]
+        for cue in self.cues:
+            corner = f"{cue.x},{cue.y},{self.tile_width},{self.tile_height}"
+            lines += [
+                f"{timestamp(cue.start)} --> {timestamp(cue.end)}",
+                f"{SHEET_ADDRESS}#xywh={corner}",
+                "",
+            ]
+        return "\n".join(lines)
+
+
+def plan_storyboard(metadata: VideoMetadata) -> StoryboardPlan | None:
+    """At most ``MAX_TILES`` times, evenly spread; None when the duration is not known."""
+    duration = metadata.duration
+    if not duration:
+        return None
+    count = min(MAX_TILES, max(1, ceil(duration / MIN_INTERVAL_SECONDS)))
+    width, height = poster_size(metadata.width, metadata.height, TILE_BOX_PIXELS, TILE_BOX_PIXELS)
+    return StoryboardPlan(
+        tuple(number * duration / count for number in range(count)), duration, width, height
+    )
+
+
+def compose(
+    plan: StoryboardPlan, tiles: Sequence[tuple[float, Image.Image]], target: Path
+) -> Storyboard:
+    """Write the sheet as JPEG to ``target``.
+
+    ``tiles`` are (time from which it is shown, picture), ascending and each different from the
+    one before; the first is shown from the start whatever its time.
+    """
+    columns = min(COLUMNS, len(tiles))
+    rows = ceil(len(tiles) / columns)
+    sheet = Image.new("RGB", (columns * plan.tile_width, rows * plan.tile_height))
+    starts = [0.0, *(time for time, _picture in tiles[1:]), plan.duration]
+    cues = []
+    for number, (start, end) in enumerate(itertools.pairwise(starts)):
+        corner = number % columns * plan.tile_width, number // columns * plan.tile_height
+        sheet.paste(tiles[number][1], corner)
+        cues.append(Cue(start, end, *corner))
+    sheet.save(target, "JPEG", quality=SHEET_QUALITY, optimize=True)
+    return Storyboard(*sheet.size, plan.tile_width, plan.tile_height, tuple(cues))
+
+
+def timestamp(seconds: float) -> str:
+    """``01:02:03.456``."""
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{milliseconds / 1000:06.3f}"

@@ -1,0 +1,39 @@
+"""What a job does to one video, by the kind of the job: a slow half and a fast one."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from chat.errors import VideoError
+from chat.models import Attachment
+from chat.services.activity import Actor
+from chat.services.renditions import Renderer
+from chat.services.video_service import VideoProcessingService
+from moderation.models import Job
+from moderation.scopes import RENDITIONS, Scope
+
+
+class Prepared(Protocol):
+    """One video's outcome before it is written."""
+
+    @property
+    def attachment(self) -> Attachment: ...
+    @property
+    def error(self) -> VideoError | None: ...
+
+
+class Processing(Protocol):
+    """See ``VideoProcessingService`` and ``Renderer``, which do it."""
+
+    def prepare(self, attachment: Attachment, /) -> Prepared: ...
+    def given_up(self, attachment: Attachment, error: VideoError, /) -> Prepared: ...
+    def record(self, prepared: Any, actor: Actor, /) -> bool: ...
+    def discard(self, prepared: Any, /) -> None: ...
+    def discard_unrecorded(self, prepared: Sequence[Any], /) -> None: ...
+
+
+def processing_of(job: Job) -> Processing:
+    """Asked for all, or for what failed, a rendition is made anew."""
+    works = RENDITIONS.get(job.kind)
+    if works is None:
+        return VideoProcessingService()
+    return Renderer(works, force=Scope.from_json(job.scope).only != "missing")
