@@ -42,7 +42,11 @@ ProcessLimits = Limits
 STDERR_TAIL_BYTES = 4096
 # How long the helper itself may take beyond a child's limit before it counts as stuck.
 HELPER_PATIENCE_SECONDS = 60.0
-TASK_MODULES = ("chat.services.sandbox.libav_tasks", "chat.services.sandbox.self_test")
+TASK_MODULES = (
+    "chat.services.sandbox.libav_tasks",
+    "chat.services.sandbox.image_tasks",
+    "chat.services.sandbox.self_test",
+)
 START = (
     "import sys; sys.path.insert(0, {path!r});"
     " from chat.services.sandbox.helper import main; main()"
