@@ -8,7 +8,8 @@ python := .venv/bin/python
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run web worker migrate test check screenshots clean install install-test
+.PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
+	clean install install-test
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
@@ -27,12 +28,9 @@ migrate: install ## bring the database and the static files up to date
 	@$(python) manage.py migrate --verbosity 1
 	@$(python) manage.py collectstatic --no-input --verbosity 0
 
-# Checks and tests leave the data of ./data alone.
-check test: export DATA_DIR := build/check-data
-
 test: check ## everything: lint, types, imports, migrations, deployment check, tests (ARGS="-k range")
 	$(python) manage.py makemigrations --check --dry-run
-	env -u DEBUG $(production) $(python) manage.py check --deploy --fail-level WARNING
+	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
 	$(python) -m pytest $(ARGS)
 
 check: install-test ## lint, formatting, types, import rules
@@ -40,6 +38,15 @@ check: install-test ## lint, formatting, types, import rules
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 	$(python) .venv/bin/lint-imports
+
+compare-engines: install-test ## every disagreement of the two media engines, and why
+	@$(python) -m bench.compare_engines
+
+fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=index)
+	@$(python) -m bench.mutate $(or $(N),10000) --seed $(or $(SEED),1) $(if $(REPLAY),--replay $(REPLAY))
+
+bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
+	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)

@@ -102,7 +102,7 @@ OUTCOMES: dict[str, Outcome] = {
             422,
             True,
             "The picture is larger than is accepted. Send a lower resolution.",
-            "Width times height passes VIDEO_MAX_PIXELS.",
+            "Width times height passes VIDEO_MAX_PIXELS (of a picture: IMAGE_MAX_PIXELS).",
         ),
         Outcome(
             "too_many_streams",

@@ -313,6 +313,13 @@ class Attachment(models.Model):
         self.thumbnail.name = thumbnail
         self._set_state(self.ProcessingState.READY)
 
+    def describe_image(self, content_type: str, width: int, height: int, thumbnail: str) -> None:
+        """Set what a picture is (pixels as displayed) and its thumbnail's storage name."""
+        self.kind = self.Kind.IMAGE
+        self.content_type = content_type
+        self.width, self.height = width, height
+        self.thumbnail.name = thumbnail
+
     def mark_failed(self, code: str, detail: str) -> None:
         """Set the outcome code and the operator's detail; the caller writes FAILED_FIELDS."""
         self._set_state(self.ProcessingState.FAILED, code, detail)

@@ -237,6 +237,7 @@ UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1)  # files 
 MESSAGE_MAX_FILES = env_int("MESSAGE_MAX_FILES", 10, minimum=1)
 VIDEO_MAX_DURATION_SECONDS = env_int("VIDEO_MAX_DURATION_SECONDS", 6 * 3600, minimum=1)
 VIDEO_MAX_PIXELS = env_int("VIDEO_MAX_PIXELS", 36_000_000, minimum=1)
+IMAGE_MAX_PIXELS = env_int("IMAGE_MAX_PIXELS", 50_000_000, minimum=1)
 VIDEO_MAX_STREAMS = env_int("VIDEO_MAX_STREAMS", 16, minimum=1)
 # One file: wall clock of everything done to it, then limits of each process.
 MEDIA_WALL_SECONDS = env_float("MEDIA_WALL_SECONDS", 8.0, minimum=0.1)

@@ -1,5 +1,6 @@
 """Short real clips, made once a test run with ffmpeg's own generators."""
 
+import os
 import struct
 import subprocess
 from functools import cache
@@ -29,6 +30,7 @@ def clip(
     codecs = options or ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
     subprocess.run(
         ["ffmpeg", *QUIET, "-f", "lavfi", "-i", source, *sound, *codecs, "-shortest", path],
+        env={**os.environ, "SVT_LOG": "1"},  # its AV1 encoder writes to stderr by itself
         check=True,
         timeout=60,
     )

@@ -15,7 +15,8 @@ from chat.rendition import Rendition
 from chat.services import activity, wakeups
 from chat.services.activity import Actor
 from chat.services.examination import ExaminedVideo
-from chat.services.file_kinds import sniff
+from chat.services.file_kinds import OPAQUE, sniff
+from chat.services.images import ExaminedImage, examine_image
 from chat.services.local_files import delete_files, storage_failure
 from chat.services.uploads import ReceivedFile
 from chat.services.video_service import VideoProcessingService, store_poster
@@ -39,7 +40,7 @@ def stored(
     examined = [(file, examine(file, only_videos)) for file in files]
     attachments: list[Attachment] = []
     try:
-        for file, video in examined:
+        for file, found in examined:
             attachment = Attachment(
                 conversation=conversation,
                 uploaded_by=actor.user,
@@ -48,7 +49,7 @@ def stored(
                 sha256=file.sha256,
             )
             attachments.append(attachment)
-            keep(attachment, file, video)
+            keep(attachment, file, found)
         yield attachments
     except BaseException:
         for attachment in attachments:
@@ -56,30 +57,41 @@ def stored(
         raise
 
 
-def examine(file: ReceivedFile, only_videos: bool) -> ExaminedVideo | None:
-    """What kind of video the file is; None for another kind of file, where that is welcome.
+Found = ExaminedVideo | ExaminedImage | tuple[str, str]
+
+
+def examine(file: ReceivedFile, only_videos: bool) -> Found:
+    """The video or the picture that the file is, else its kind and content type.
 
     Raises:
         VideoError: why it is refused.
     """
+    kind = sniff(file.path)
+    if kind[0] == Attachment.Kind.IMAGE and not only_videos:
+        # What no picture can be read from is not shown as one.
+        return examine_image(file.path) or OPAQUE
     try:
         return VideoProcessingService().examine(file.path)
     except VideoError as error:
         if only_videos or error.code not in NOT_VIDEO:
             raise
-        return None
+        return kind
 
 
-def keep(attachment: Attachment, file: ReceivedFile, video: ExaminedVideo | None) -> None:
-    """Move the file (and the video's poster) into the storage and set what is known."""
-    if video is None:
-        attachment.kind, attachment.content_type = sniff(file.path)
+def keep(attachment: Attachment, file: ReceivedFile, found: Found) -> None:
+    """Move the file (and its small picture) into the storage and set what is known."""
     try:
         attachment.file.save(file.name or "", file, save=False)
     except OSError as error:
         raise storage_failure(error) from error
-    if video is not None:
-        attachment.mark_ready(video.metadata, store_poster(video.poster))
+    match found:
+        case ExaminedVideo():
+            attachment.mark_ready(found.metadata, store_poster(found.poster))
+        case ExaminedImage():
+            thumbnail = store_poster(found.thumbnail)
+            attachment.describe_image(found.content_type, found.width, found.height, thumbnail)
+        case kind, content_type:
+            attachment.kind, attachment.content_type = kind, content_type
 
 
 def upload(

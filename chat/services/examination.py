@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from chat.errors import VideoError
+from chat.services.libav_words import limit_named
 from chat.services.poster import Poster, is_blank, poster_size, seek_points
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
@@ -62,10 +63,25 @@ def examine(media: OpenedMedia, bounds: VideoBounds) -> ExaminedVideo:
     Raises:
         VideoError: why the file is refused.
     """
-    probe = media.probe()
-    metadata = VideoMetadata.from_probe(probe)
+    probe, metadata = describe(media)
     refuse_excess(probe, metadata, bounds)
     return ExaminedVideo(metadata, choose_poster(media, probe, metadata, bounds))
+
+
+def describe(media: OpenedMedia) -> tuple[Probe, VideoMetadata]:
+    """What was read, and what is true of it.
+
+    Raises:
+        VideoError: why the file is refused.
+    """
+    try:
+        probe = media.probe()
+        return probe, VideoMetadata.from_probe(probe)
+    except VideoError as error:
+        # Of a picture that was too large to open no size is known: the limit is the reason.
+        if error.code == "unsupported_codec" and (limit := limit_named(media.said)):
+            raise limit from error
+        raise
 
 
 def refuse_excess(probe: Probe, metadata: VideoMetadata, bounds: VideoBounds) -> None:

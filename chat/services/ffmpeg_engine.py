@@ -13,7 +13,7 @@ import ffmpeg
 from django.conf import settings
 
 from chat.services import libav_words, media_runner
-from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, examine
+from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, describe, examine
 from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
@@ -57,8 +57,7 @@ class FfmpegEngine:
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused.  Decodes nothing."""
         with TemporaryDirectory(prefix="offchat-media-") as scratch:
-            probe = FfmpegMedia(source, Path(scratch), self.limits).probe()
-            return VideoMetadata.from_probe(probe)
+            return describe(FfmpegMedia(source, Path(scratch), self.limits))[1]
 
     def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
         """The sheet as ``SHEET`` in ``directory``; None for a video of unknown length.

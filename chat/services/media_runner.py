@@ -46,6 +46,7 @@ TASK_MODULES = (
     "chat.services.sandbox.picture_tasks",
     "chat.services.sandbox.libav_tasks",
     "chat.services.sandbox.libav_storyboard",
+    "chat.services.sandbox.image_tasks",
     "chat.services.sandbox.self_test",
 )
 START = (
@@ -67,6 +68,23 @@ class Finished:
 
 
 @dataclass(slots=True)
+class HelperCounts:
+    """What a worker's helper has done so far, its replaced predecessors included."""
+
+    helpers_started: int = 0
+    children: int = 0
+    children_killed: int = 0  # ended by a signal: a limit, or a crash
+    max_rss_bytes: int = 0  # of the hungriest child
+    cpu_seconds: float = 0.0
+
+    def add(self, reply: Mapping[str, Any]) -> None:
+        self.children += 1
+        self.children_killed += reply["exit"] < 0
+        self.max_rss_bytes = max(self.max_rss_bytes, reply["max_rss_bytes"])
+        self.cpu_seconds += reply["cpu_seconds"]
+
+
+@dataclass(slots=True)
 class MediaHelper:
     """This process's helper; safe to use from several threads."""
 
@@ -79,6 +97,7 @@ class MediaHelper:
     _stopped: bool = False
     missing: dict[str, str] = field(default_factory=dict)
     tasks: frozenset[str] = frozenset()
+    counts: HelperCounts = field(default_factory=HelperCounts)
 
     def ask(
         self,
@@ -111,6 +130,8 @@ class MediaHelper:
         for _attempt in range(2):
             reply = self._exchange(request, limits.wall_seconds + HELPER_PATIENCE_SECONDS)
             if reply is not None:
+                with self._lock:
+                    self.counts.add(reply)
                 return reply
         raise VideoError("media_helper_lost", "the media helper died twice over one file")
 
@@ -176,6 +197,7 @@ class MediaHelper:
                 start_new_session=True,
             )
         self._control, self._owner = ours, os.getpid()
+        self.counts.helpers_started += 1
         reply_ours, reply_theirs = socket.socketpair()
         with reply_ours:
             with reply_theirs:

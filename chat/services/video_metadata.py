@@ -11,6 +11,7 @@ from typing import Any
 
 from chat.errors import VideoError
 
+MIN_FRAME_RATE = 0.001  # a picture in a quarter of an hour; less would be stored as 0
 MAX_FRAME_RATE = 300.0  # above it stands a time base (1000/1), not a rate
 MAX_SANE_DURATION_SECONDS = 100 * 3600.0
 # How far a header may be from the packets and still be believed: seconds, and a share.
@@ -223,7 +224,7 @@ def kilobits_per_second(probe: Probe, stream: ProbedStream, duration: float | No
 
 def sane_rate(stream: ProbedStream) -> float | None:
     for rate in (stream.average_rate, stream.base_rate):
-        if rate and 0 < rate <= MAX_FRAME_RATE:
+        if rate and MIN_FRAME_RATE <= rate <= MAX_FRAME_RATE:
             return round(float(rate), 3)
     return None
 

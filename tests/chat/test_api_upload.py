@@ -321,8 +321,8 @@ def test_a_damaged_video_is_refused_with_its_message(
         (b"hello", "file", "application/octet-stream"),
         (b"<script>alert(1)</script>", "file", "application/octet-stream"),
         (b"%PDF-1.7\n", "file", "application/octet-stream"),
-        (b"\xff\xd8\xff\xe0" + b"\0" * 20, "image", "image/jpeg"),
-        (b"GIF89a" + b"\0" * 20, "image", "image/gif"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 20, "file", "application/octet-stream"),
+        (b"GIF89a" + b"\0" * 20, "file", "application/octet-stream"),
         (b"ID3\x04" + b"\0" * 100, "audio", "audio/mpeg"),
     ],
 )

@@ -119,6 +119,7 @@ def test_bit_rate(of_stream, of_container, size, duration, kbps):
         (Fraction(0), Fraction(0), None),
         (Fraction(1000), Fraction(25), 25.0),  # a time base instead of a rate
         (Fraction(2147483647, 1000), None, None),
+        (Fraction(1, 9000), None, None),  # two pictures in hours
     ],
 )
 def test_frame_rate_is_none_rather_than_absurd(average, base, rate):

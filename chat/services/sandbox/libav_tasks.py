@@ -26,14 +26,13 @@ from PIL import Image
 
 from chat.errors import VideoError
 from chat.services import libav_words
-from chat.services.examination import FrameRequest, VideoBounds, examine
+from chat.services.examination import FrameRequest, VideoBounds, describe, examine
 from chat.services.poster import Poster, as_jpeg, is_blank
 from chat.services.sandbox.helper import STDERR
 from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
-    VideoMetadata,
     clockwise_rotation,
 )
 
@@ -202,7 +201,7 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
     """As ``examine_task``, without a poster."""
     try:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
-            return {"metadata": asdict(VideoMetadata.from_probe(media.probe()))}
+            return {"metadata": asdict(describe(media)[1])}
     except VideoError as error:
         return {"error": error.code, "detail": error.detail}
 

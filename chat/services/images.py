@@ -1,0 +1,66 @@
+"""Pictures that are no videos: looked at in the sandboxed child, never in this process."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.conf import settings
+
+from chat.errors import VideoError
+from chat.services import media_runner
+from chat.services.media_limits import MediaLimits
+from chat.services.poster import Poster, open_poster
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL = "thumbnail.jpg"  # as sandbox.image_tasks names it
+TOO_HARD = "The picture could not be read. Send it in another format or a smaller one."
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedImage:
+    """What a picture is: its size in pixels as displayed, and a thumbnail without metadata."""
+
+    content_type: str
+    width: int
+    height: int
+    thumbnail: Poster
+
+
+def examine_image(path: Path) -> ExaminedImage | None:
+    """What the picture is; None when it is damaged, or of a format that is not opened.
+
+    Raises:
+        VideoError: ``too_many_pixels``, or a limit that decoding it passed.
+    """
+    limits = MediaLimits.from_settings()
+    with TemporaryDirectory(prefix="offchat-media-") as name:
+        scratch = Path(name)
+        source = scratch / "input"
+        source.symlink_to(path.resolve())
+        parameters = {
+            "path": str(source),
+            "max_pixels": settings.IMAGE_MAX_PIXELS,
+            "max_width": settings.POSTER_MAX_WIDTH_PIXELS,
+            "max_height": settings.POSTER_MAX_HEIGHT_PIXELS,
+        }
+        try:
+            answer: dict[str, Any] = media_runner.run_task(
+                "image.examine", parameters, limits.of_a_process, scratch, source
+            )
+        except VideoError as error:
+            message = TOO_HARD if error.permanent else ""
+            raise VideoError(error.code, error.detail, message) from error
+        if answer.get("error") == "corrupt":
+            logger.info("a picture is damaged: %s", answer["detail"])
+            return None
+        if "error" in answer:
+            message = "" if answer["error"] == "too_many_pixels" else TOO_HARD
+            raise VideoError(answer["error"], answer["detail"], message)
+        size = answer["thumbnail_width"], answer["thumbnail_height"]
+        thumbnail = open_poster(scratch / THUMBNAIL, size)
+        if thumbnail is None:
+            return None
+        return ExaminedImage(answer["content_type"], answer["width"], answer["height"], thumbnail)

@@ -1,0 +1,234 @@
+"""Bombs through both engines: a clean refusal or the truth, within the limits, nothing left.
+
+Each runs with every layer and option; with the sandbox alone; and, where an option is what stops
+it, with the options alone.
+"""
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from chat.errors import VideoError
+from chat.services import libav_words, media_runner
+from chat.services.media_runner import MediaHelper
+from chat.services.sandbox.layers import LAYERS, Limits
+from chat.services.video_service import VideoProcessingService
+from tests import hostile_files as made
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
+
+ALL = frozenset(layer.name for layer in LAYERS)
+MEGABYTE = 1_000_000
+MEMORY_BYTES = 1024**3
+WALL_SECONDS = 4
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class Bomb:
+    """``outcomes`` are the codes that are right, READY among them where the file is a good video
+    for all its weight; ``by_option`` tells that the options alone keep it below 150 MB."""
+
+    name: str
+    make: Callable[[], bytes]
+    outcomes: frozenset[str]
+    by_option: bool = True
+
+
+def bomb(name: str, make: Callable[[], bytes], *outcomes: str, by_option: bool = True) -> Bomb:
+    return Bomb(name, make, frozenset(outcomes), by_option)
+
+
+BOMBS = (
+    bomb("60 M samples", made.sample_table, "too_long"),
+    bomb("20 M samples", lambda: made.sample_table(20 * made.MILLION), "no_decodable_frame"),
+    bomb(
+        "60 tracks of 4 M samples",
+        lambda: made.sample_table(4 * made.MILLION, tracks=60),
+        "too_many_streams",
+    ),
+    # Each table is below the cap on one allocation: only the memory limit bounds their sum.
+    bomb(
+        "15 tracks of 2.5 M samples",
+        lambda: made.sample_table(5 * made.MILLION // 2, tracks=15),
+        "no_decodable_frame",
+        "memory_limit",
+        "time_limit",
+        by_option=False,
+    ),
+    bomb("1,200 M samples in fragments", made.fragment_runs, "memory_limit"),
+    bomb("2 GB of compressed header", made.compressed_header, "memory_limit"),
+    bomb("a comment of 50 MB", made.long_comment, READY, "memory_limit", by_option=False),
+    bomb("60 tracks", lambda: made.film(made.png(64, 64), tracks=60), "too_many_streams"),
+    bomb(
+        "900 tracks",
+        lambda: made.film(made.png(64, 64), tracks=900, samples=1),
+        "too_many_streams",
+    ),
+    bomb("2,000 pictures of 13,000²", made.large_pictures, "too_many_pixels"),
+    bomb("H.264 of 8,192²", made.large_h264, "too_many_pixels"),
+    bomb("a GIF canvas of 16,000²", made.wide_gif, "unsupported_container", "too_many_pixels"),
+    bomb("13,000² said to be 64²", made.said_to_be_small, "too_many_pixels"),
+    bomb("64² said to be 65,535²", made.said_to_be_large, READY),
+    bomb("two frames 10 h apart", lambda: made.two_frames(10), "too_long"),
+    bomb("two frames 2½ h apart", lambda: made.two_frames(2.5), READY),
+    bomb("1,000 frames a second", made.thousand_a_second, READY),
+    bomb("10 h at 1 frame a second", lambda: made.one_a_second(10), "too_long"),
+    bomb("5 h at 1 frame a second", lambda: made.one_a_second(5), READY),
+    bomb("said to last for weeks", made.said_to_last_for_weeks, READY),
+)
+
+
+@pytest.fixture(params=["libav", "ffmpeg"], autouse=True)
+def _engine(request, settings) -> None:
+    settings.MEDIA_ENGINE = request.param
+    settings.MEDIA_WALL_SECONDS = WALL_SECONDS
+    settings.MEDIA_MEMORY_BYTES = MEMORY_BYTES
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory) -> Callable[[Bomb], Path]:
+    """The file of a bomb, made once."""
+    folder = tmp_path_factory.mktemp("bombs")
+
+    def path(bomb: Bomb) -> Path:
+        file = folder / str(BOMBS.index(bomb))
+        if not file.exists():
+            file.write_bytes(bomb.make())
+        return file
+
+    return path
+
+
+@pytest.fixture(scope="module")
+def helpers() -> Iterator[Callable[[frozenset[str]], MediaHelper]]:
+    """One helper for each set of layers."""
+    started: dict[frozenset[str], MediaHelper] = {}
+
+    def of(layers: frozenset[str]) -> MediaHelper:
+        return started.setdefault(layers, MediaHelper(2, layers))
+
+    yield of
+    for helper in started.values():
+        helper.stop()
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch) -> Path:
+    """Where temporary files go during the test, to see that none is left."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def outcome(path: Path, helper: MediaHelper, scratch: Path) -> str:
+    """What becomes of the file; whatever it is, all is as it was before."""
+    helper.known_tasks()
+    helpers_before, started = helper.counts.helpers_started, time.monotonic()
+    helper.counts.max_rss_bytes = 0
+    try:
+        found = VideoProcessingService().examine(path)
+        code = READY
+        assert found.metadata.width <= 64
+        assert found.metadata.frame_rate is None or found.metadata.frame_rate > 0
+        assert found.metadata.duration is None or found.metadata.duration < 6 * 3600
+        assert found.poster.jpeg
+    except VideoError as error:
+        code = error.code
+    assert time.monotonic() - started < WALL_SECONDS + 3
+    assert list(scratch.iterdir()) == []
+    assert running_children(helper) == []
+    assert helper.counts.helpers_started == helpers_before
+    return code
+
+
+def running_children(helper: MediaHelper) -> list[int]:
+    tasks = Path(f"/proc/{helper.process_id}/task/{helper.process_id}/children")
+    return [int(pid) for pid in tasks.read_text().split()]
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
+def test_with_every_layer_and_option(bomb, bombs, helpers, scratch, monkeypatch):
+    helper = helpers(ALL)
+    monkeypatch.setattr(media_runner, "_helper", helper)
+    assert outcome(bombs(bomb), helper, scratch) in bomb.outcomes
+    assert helper.counts.max_rss_bytes < MEMORY_BYTES
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
+def test_with_the_sandbox_alone(bomb, bombs, helpers, scratch, monkeypatch):
+    """Without options the tool may get further, but never past the limits of its process."""
+    helper = helpers(ALL)
+    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
+    monkeypatch.setattr(libav_words, "MAX_ALLOC_BYTES", 2**31 - 1)
+    more = {"memory_limit", "time_limit"} if bomb.outcomes != {READY} else set()
+    assert outcome(bombs(bomb), helper, scratch) in bomb.outcomes | more
+    assert helper.counts.max_rss_bytes < MEMORY_BYTES
+
+
+@pytest.mark.parametrize(
+    "bomb", [bomb for bomb in BOMBS if bomb.by_option], ids=lambda bomb: bomb.name
+)
+def test_with_the_options_alone(bomb, bombs, helpers, scratch, monkeypatch):
+    helper = helpers(frozenset({"death_signal"}))
+    monkeypatch.setattr(media_runner, "_helper", helper)
+    assert outcome(bombs(bomb), helper, scratch) in bomb.outcomes
+    assert helper.counts.max_rss_bytes < 150 * MEGABYTE
+
+
+# --- What a decoder that was taken over might do ------------------------------------------------
+
+LIMITS = Limits(wall_seconds=5, cpu_seconds=1, memory_bytes=1024**3, output_bytes=10 * MEGABYTE)
+
+
+@pytest.fixture
+def taken_over(monkeypatch) -> Iterator[MediaHelper]:
+    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.hostile_tasks",))
+    helper = MediaHelper(2, ALL)
+    yield helper
+    helper.stop()
+
+
+@pytest.mark.parametrize(
+    ("task", "code"),
+    [
+        ("spin", "time_limit"),
+        ("spin_in_a_fork", "decoder_crashed"),  # seccomp: the fork fails
+        ("write_200_megabytes", "output_limit"),
+    ],
+)
+def test_a_task_that_was_taken_over_is_ended(task, code, taken_over, scratch):
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory) / "input"
+        source.touch()
+        with pytest.raises(VideoError) as caught:
+            media_runner.run_task(task, {}, LIMITS, Path(directory), source, taken_over)
+        assert caught.value.code == code
+        size = sum(file.stat().st_size for file in Path(directory).iterdir())
+    assert size <= LIMITS.output_bytes + MEGABYTE
+    assert running_children(taken_over) == []
+    assert taken_over.counts.helpers_started == 1
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "output", [["-f", "null", "-"], ["-f", "rawvideo", "file:large"], ["-f", "rawvideo", "-"]]
+)
+def test_a_tool_that_never_ends_is_ended(output, helpers, scratch):
+    helper = helpers(ALL)
+    endless = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=1280x720", *output]
+    with tempfile.TemporaryDirectory() as directory:
+        with contextlib.suppress(VideoError):
+            ended = media_runner.run(endless, LIMITS, Path(directory), helper=helper)
+            assert ended.returncode  # ffmpeg gives up by itself where a file may not grow
+        assert sum(file.stat().st_size for file in Path(directory).iterdir()) < 25 * MEGABYTE
+    assert running_children(helper) == []
+    assert list(scratch.iterdir()) == []

@@ -1,0 +1,29 @@
+"""What a decoder under an attacker's control might do, as tasks of a media helper of the tests."""
+
+import os
+import signal
+from typing import Any
+
+
+def spin(_parameters: dict[str, Any]) -> None:
+    """For ever, deaf to every signal that can be ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        pass
+
+
+def spin_in_a_fork(_parameters: dict[str, Any]) -> None:
+    """In a child that its parent leaves behind."""
+    if not os.fork():
+        while True:
+            pass
+
+
+def write_200_megabytes(_parameters: dict[str, Any]) -> None:
+    with open("large", "wb") as file:
+        for _ in range(200):
+            file.write(bytes(1_000_000))
+
+
+TASKS = {task.__name__: task for task in (spin, spin_in_a_fork, write_200_megabytes)}
