@@ -245,6 +245,10 @@ MEDIA_ENGINE = env_choice("MEDIA_ENGINE", "libav", ["libav", "ffmpeg"])
 # Sandbox of the media children: require every layer, warn about missing ones, or switch it off.
 MEDIA_SANDBOX = env_choice("MEDIA_SANDBOX", "best-effort", ["require", "best-effort", "off"])
 MEDIA_CHILDREN = env_int("MEDIA_CHILDREN", 3, minimum=1)  # at once, of one worker
+# Perceptual fingerprints: one picture a second, fewer of a longer video; one file's time stays
+# below JOB_LEASE_SECONDS.
+FINGERPRINT_MAX_FRAMES = env_int("FINGERPRINT_MAX_FRAMES", 300, minimum=1)
+FINGERPRINT_WALL_SECONDS = env_float("FINGERPRINT_WALL_SECONDS", 40.0, minimum=1)
 FFMPEG_BINARY = env_str("FFMPEG_BINARY", "ffmpeg")
 FFPROBE_BINARY = env_str("FFPROBE_BINARY", "ffprobe")
 

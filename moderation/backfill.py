@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
+from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Sum
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
-from chat.services import activity
+from chat.services import activity, fingerprinting
 from chat.services.activity import Actor
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation.chunks import Claim, LostChunk, claim, owner_name
@@ -35,6 +36,21 @@ CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 
 
+class Work(Protocol):
+    """What a kind of job does to one attachment: the slow half, the half in the transaction, and
+    undoing the first.  What is prepared has ``attachment``, ``error`` and ``thumbnail``."""
+
+    def prepare(self, attachment: Attachment) -> Any: ...
+
+    def record(self, prepared: Any, actor: Actor) -> bool: ...
+
+    def discard(self, prepared: Any) -> None: ...
+
+
+# By kind of job; every other kind makes videos ready.
+WORK: dict[str, Callable[[], Work]] = {Job.Kind.FINGERPRINTS: fingerprinting.FingerprintService}
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is: attachments, attachments a second, seconds; ``fraction`` 0 to 1."""
@@ -47,6 +63,11 @@ class Progress:
     fraction: float
     rate_per_second: float | None
     eta_seconds: float | None
+
+
+def refusal(kind: str) -> str:
+    """Why this machine cannot do jobs of the kind, as a sentence; empty when it can."""
+    return fingerprinting.missing_because() if kind == Job.Kind.FINGERPRINTS else ""
 
 
 def create_job(kind: str, scope: Scope, actor: Actor, started_from: str) -> Job:
@@ -73,6 +94,8 @@ def plan(job: Job, seconds: float = float("inf")) -> None:
     """
     deadline = time.monotonic() + seconds
     scope = Scope.from_json(job.scope)
+    if reason := refusal(job.kind):
+        _fail(job.pk, reason)
     try:
         while _plan_batch(job.pk, scope, job.kind) and time.monotonic() < deadline:
             pass
@@ -132,7 +155,8 @@ def work_slice(job_id: int, owner: str, seconds: float = SLICE_SECONDS) -> bool:
         finish_if_complete(job_id)
         return False
     deadline = time.monotonic() + seconds
-    worker = Worker(Job.objects.get(pk=job_id), held)
+    job = Job.objects.get(pk=job_id)
+    worker = Worker(job, held, WORK.get(job.kind, VideoProcessingService)())
     blame = False
     try:
         running = True
@@ -165,7 +189,7 @@ class Worker:
 
     job: Job
     claim: Claim
-    service: VideoProcessingService = field(default_factory=VideoProcessingService)
+    service: Work = field(default_factory=VideoProcessingService)
 
     def checkpoint(self) -> None:
         """Do the next items, for about ``CHECKPOINT_SECONDS``, and commit them.
@@ -176,7 +200,7 @@ class Worker:
         ids = self.claim.next_ids()
         wanted = Scope.from_json(self.job.scope).wanted(self.job.kind).in_bulk(ids)
         end = time.monotonic() + CHECKPOINT_SECONDS
-        prepared: list[Prepared] = []
+        prepared: list[Any] = []
         count = 0
         try:
             for pk in ids:
@@ -191,13 +215,13 @@ class Worker:
             raise
         self.claim.advanced(count)
 
-    def _prepare(self, attachment: Attachment) -> Prepared:
+    def _prepare(self, attachment: Attachment) -> Any:
         if self.claim.gives_up:
             detail = f"Ended its worker {self.claim.attempts - 1} times; not tried again."
             return Prepared(attachment, error=VideoError("decoder_crashed", detail))
         return self.service.prepare(attachment)
 
-    def _commit(self, prepared: Sequence[Prepared], count: int) -> None:
+    def _commit(self, prepared: Sequence[Any], count: int) -> None:
         """Write effects, failures and the cursor in one transaction; fence first.
 
         Raises:
@@ -240,7 +264,7 @@ class Worker:
             self.claim.advance(count, ready, len(failures), skipped=count - ready - len(failures))
 
 
-def discard(service: VideoProcessingService, prepared: Sequence[Prepared]) -> None:
+def discard(service: Work, prepared: Sequence[Any]) -> None:
     """Delete the posters of ``prepared`` that no row names: an interruption may come just after
     the commit."""
     rows = Attachment.objects.filter(pk__in=[each.attachment.pk for each in prepared])

@@ -21,6 +21,7 @@ class Job(models.Model):
     class Kind(models.TextChoices):
         METADATA = "metadata", "Backfill metadata"
         THUMBNAILS = "thumbnails", "Regenerate thumbnails"
+        FINGERPRINTS = "fingerprints", "Make fingerprints"
 
     class Status(models.TextChoices):
         PLANNING = "planning", "planning"

@@ -18,6 +18,9 @@ WORDS: dict[tuple[str, Only], str] = {
     (Job.Kind.THUMBNAILS, "missing"): "ready videos without a thumbnail",
     (Job.Kind.THUMBNAILS, "failed"): "failed videos",
     (Job.Kind.THUMBNAILS, "all"): "videos",
+    (Job.Kind.FINGERPRINTS, "missing"): "ready videos without a fingerprint",
+    (Job.Kind.FINGERPRINTS, "failed"): "ready videos without a fingerprint",
+    (Job.Kind.FINGERPRINTS, "all"): "ready videos",
 }
 
 
@@ -47,6 +50,9 @@ class Scope:
         A job asks this again for what it is about to work on: a video that another job or an
         upload brought to an end meanwhile is not done twice.
         """
+        if kind == Job.Kind.FINGERPRINTS:
+            every = Attachment.objects.fingerprintable()
+            return every if self.only == "all" else Attachment.objects.needing_fingerprint()
         if self.only == "all":
             return Attachment.objects.processable()
         if self.only == "failed":

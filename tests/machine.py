@@ -1,5 +1,6 @@
 """What tests need of the machine: without it they are skipped by name, in CI they fail."""
 
+import importlib.util
 import os
 import shutil
 from typing import NoReturn
@@ -27,6 +28,11 @@ def need_ffmpeg() -> None:
     for program in ("ffmpeg", "ffprobe"):
         if shutil.which(program) is None:
             lacking(program)
+
+
+def need_fingerprints() -> None:
+    if importlib.util.find_spec("pdqhash") is None:
+        lacking("pdqhash")
 
 
 def chromium() -> str:

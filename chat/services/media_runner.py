@@ -42,7 +42,12 @@ ProcessLimits = Limits
 STDERR_TAIL_BYTES = 4096
 # How long the helper itself may take beyond a child's limit before it counts as stuck.
 HELPER_PATIENCE_SECONDS = 60.0
-TASK_MODULES = ("chat.services.sandbox.libav_tasks", "chat.services.sandbox.self_test")
+TASK_MODULES = (
+    "chat.services.sandbox.libav_tasks",
+    "chat.services.sandbox.print_tasks",
+    "chat.services.sandbox.libav_print_tasks",
+    "chat.services.sandbox.self_test",
+)
 START = (
     "import sys; sys.path.insert(0, {path!r});"
     " from chat.services.sandbox.helper import main; main()"
@@ -74,6 +79,8 @@ class MediaHelper:
     _stopped: bool = False
     missing: dict[str, str] = field(default_factory=dict)
     tasks: frozenset[str] = frozenset()
+    versions: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
 
     def ask(
         self,
@@ -181,6 +188,7 @@ class MediaHelper:
             raise VideoError("media_helper_lost", "the media helper did not start")
         self.missing = hello["missing"]
         self.tasks = frozenset(hello["tasks"])
+        self.versions, self.unavailable = hello["versions"], hello["unavailable"]
         self.judge_layers()
 
     def judge_layers(self) -> None:

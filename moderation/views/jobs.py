@@ -22,6 +22,7 @@ from moderation.views.pages import dashboard_page, job_action, render_page
 KIND_WORDS = {
     Job.Kind.METADATA: "Reads dimensions, codec, duration and bit rate, and makes the thumbnail.",
     Job.Kind.THUMBNAILS: "Makes the thumbnail of videos anew, or where it is missing.",
+    Job.Kind.FINGERPRINTS: "Hashes a picture a second, to find copies of a video by its looks.",
 }
 ONLY_WORDS = {
     Job.Kind.METADATA: {
@@ -33,6 +34,10 @@ ONLY_WORDS = {
         "missing": "Without a thumbnail",
         "failed": "Failed before",
         "all": "Every video",
+    },
+    Job.Kind.FINGERPRINTS: {
+        "missing": "Without a fingerprint",
+        "all": "Every ready video",
     },
 }
 
@@ -97,6 +102,9 @@ def job_start(request: HttpRequest) -> HttpResponse:
         for error in chain.from_iterable(form.errors.values()):
             messages.error(request, str(error))
         return redirect("moderation:videos" if "selection" in request.POST else "moderation:jobs")
+    if reason := backfill.refusal(form.cleaned_data["kind"]):
+        messages.error(request, reason)
+        return redirect("moderation:jobs")
     selected = form.cleaned_data["selected"]
     scope = Scope(only="all", ids=selected) if selected else Scope(only=form.cleaned_data["only"])
     with transaction.atomic():

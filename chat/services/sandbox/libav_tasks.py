@@ -17,6 +17,7 @@ import av
 import av.error
 import av.filter
 import av.logging
+import PIL
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
@@ -136,14 +137,29 @@ class LibavMedia:
     def _first_frame(self) -> VideoFrame | None:
         """The first picture of the chosen track, from a fresh opening: it decodes wherever
         anything does, seekable or not."""
+        self.rewind()
+        return next(self.frames(MAX_FRUITLESS_PACKETS), None)
+
+    def rewind(self) -> None:
+        """Open the file again, the chosen track at its beginning."""
         index = self.stream.index
         self.container.close()
         self.__enter__()
         self.stream = self.container.streams[index]  # type: ignore[assignment]
         self.stream.thread_count = 1
-        return next(self._frames(MAX_FRUITLESS_PACKETS), None)
 
-    def _frames(self, fruitless: int) -> Iterator[VideoFrame]:
+    def seek(self, seconds: float) -> int | None:
+        """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
+        time stamp of the track, None where seeking fails."""
+        start = self.stream.start_time or 0
+        target = start + int(seconds / (self.stream.time_base or Fraction(1)))
+        try:
+            self.container.seek(target, stream=self.stream)
+        except (av.error.FFmpegError, ValueError, OverflowError):
+            return None
+        return target
+
+    def frames(self, fruitless: int) -> Iterator[VideoFrame]:
         """Pictures from here on; damaged packets are passed over, as players do."""
         packets = self.container.demux(self.stream)
         while fruitless:
@@ -160,16 +176,13 @@ class LibavMedia:
     def frame(self, request: FrameRequest) -> Poster | None:
         if not request.seek_seconds:
             return jpeg_of(self.first, request) if self.first is not None else None
-        start = self.stream.start_time or 0
-        target = start + int(request.seek_seconds / (self.stream.time_base or Fraction(1)))
-        try:
-            self.container.seek(target, stream=self.stream)
-        except (av.error.FFmpegError, ValueError, OverflowError):
+        target = self.seek(request.seek_seconds)
+        if target is None:
             return None
         key_frames = request.key_frames_only
         self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
         last: VideoFrame | None = None
-        for count, frame in enumerate(self._frames(MAX_FRUITLESS_PACKETS)):
+        for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
             last = frame
             reached = frame.pts is None or frame.pts >= target
             if key_frames or reached or count >= MAX_DECODED_FRAMES:
@@ -361,3 +374,8 @@ bound_allocations()
 warm_up()
 
 TASKS = {"libav.examine": examine_task, "libav.probe": probe_task}
+VERSIONS = {
+    "PyAV": av.__version__,
+    "Pillow": PIL.__version__,
+    **{name: ".".join(map(str, number)) for name, number in av.library_versions.items()},
+}
