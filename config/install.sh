@@ -27,16 +27,25 @@ as_root() {
     fi
 }
 
-apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@"; }
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" 2>&1
+}
+
+# What apt says is shown only when it fails.  The second try is with fresh package lists: those
+# of an image are empty or name files that are gone.
+apt_install() {
+    apt_get install -y --no-install-recommends "$1" >/dev/null && return
+    told=$(apt_get update && apt_get install -y --no-install-recommends "$1") && return
+    say "$told"
+    return 1
+}
 
 # install_package NAME_IN_APT [NAME_IN_HOMEBREW]: false when this machine gives no way to do it.
 install_package() {
     if have apt-get; then
         as_root true || return 1
         say "Installing $1 …"
-        # The second try is with fresh package lists: old ones name files that are gone.
-        apt install -y --no-install-recommends "$1" >/dev/null 2>&1 ||
-            { apt update && apt install -y --no-install-recommends "$1" >/dev/null; }
+        apt_install "$1"
     elif have brew && [ $# -gt 1 ]; then
         say "Installing $2 …"
         # shellcheck disable=SC2086 # `--cask name` is two words

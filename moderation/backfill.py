@@ -34,6 +34,12 @@ SPREAD_CHUNKS = 16  # a small job is cut into so many, for several workers to sh
 PLAN_ITEMS = 10_000  # read and written at once while planning
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
+# Outcomes that say nothing about the file: going on would only fail every other one as well.
+HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
+
+
+class Halted(Exception):
+    """The machine, not a file, keeps the job from going on; the message says what."""
 
 
 class Work(Protocol):
@@ -94,8 +100,6 @@ def plan(job: Job, seconds: float = float("inf")) -> None:
     """
     deadline = time.monotonic() + seconds
     scope = Scope.from_json(job.scope)
-    if reason := refusal(job.kind):
-        _fail(job.pk, reason)
     try:
         while _plan_batch(job.pk, scope, job.kind) and time.monotonic() < deadline:
             pass
@@ -169,6 +173,10 @@ def work_slice(job_id: int, owner: str, seconds: float = SLICE_SECONDS) -> bool:
     except LostChunk:
         logger.warning("job %s: chunk %s was taken over", job_id, held.chunk_id)
         return True
+    except Halted as halt:
+        logger.error("job %s: %s", job_id, halt)
+        _fail(job_id, str(halt))
+        return False
     except (OperationalError, InterfaceError):
         raise  # the database's trouble, not the item's: whoever sweeps tries again
     except Exception as error:
@@ -201,19 +209,27 @@ class Worker:
         wanted = Scope.from_json(self.job.scope).wanted(self.job.kind).in_bulk(ids)
         end = time.monotonic() + CHECKPOINT_SECONDS
         prepared: list[Any] = []
-        count = 0
+        count, halt = 0, None
         try:
             for pk in ids:
-                if pk in wanted:
-                    prepared.append(self._prepare(wanted[pk]))
+                each = self._prepare(wanted[pk]) if pk in wanted else None
+                if each and each.error and each.error.code in HALTING:
+                    halt = each.error
+                    break
+                if each:
+                    prepared.append(each)
                 count += 1
                 if time.monotonic() >= end or self.claim.isolated:
                     break
-            self._commit(prepared, count)
+            if count:
+                self._commit(prepared, count)
         except BaseException:
             discard(self.service, prepared)
             raise
-        self.claim.advanced(count)
+        if count:
+            self.claim.advanced(count)
+        if halt:
+            raise Halted(f"{halt.outcome.operator} {halt.detail}".strip())
 
     def _prepare(self, attachment: Attachment) -> Any:
         if self.claim.gives_up:

@@ -12,6 +12,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import models, transaction
@@ -106,7 +107,7 @@ class Claim:
         worker."""
         changes: dict[str, object] = {"owner": "", "lease_until": timezone.now()}
         if not blame and not self.done:
-            changes["attempts"] = self.attempts - 1
+            changes["attempts"] = max(0, self.attempts - 1)
         self._still_mine().update(**changes)
 
     def _isolated_after(self, count: int) -> bool:
@@ -154,10 +155,15 @@ def release_dead() -> None:
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process is there that is not merely waiting to be reaped (on Linux)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass
-    return True
+        return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:  # no /proc here, or it ended just now
+        return True
+    return not stat.rpartition(")")[2].lstrip().startswith("Z")

@@ -106,6 +106,16 @@ def test_what_is_killed_comes_back(run: Callable[..., RunningCopy]) -> None:
     copy.assert_nothing_left(1)
 
 
+def test_ctrl_c_while_it_starts_leaves_no_trace_either(run: Callable[..., RunningCopy]) -> None:
+    copy = run()
+    eventually("supervisor runs", copy.supervisor, 60)
+    eventually("so does what it starts", copy.consumer, 30)
+    copy.press_ctrl_c()
+    assert copy.wait_for_exit(12) == 0
+    copy.assert_nothing_left(1)
+    assert "Traceback" not in copy.output
+
+
 def test_closing_the_window_stops_it(run: Callable[..., RunningCopy]) -> None:
     copy = run().wait_until_serving()
     copy.close_window()

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
+from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
 from chat.services.video_service import Prepared, VideoProcessingService
@@ -332,6 +333,41 @@ def test_an_interruption_just_after_the_commit_keeps_what_was_committed(
     assert counts(job) == (1, 0, 0)
     assert processed() == 1
     assert posters() == 1
+
+
+@pytest.mark.parametrize("code", sorted(backfill.HALTING))
+def test_what_is_no_files_fault_stops_the_job_instead_of_failing_them_all(
+    code: str, legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second, _ = legacy_video(), legacy_video(), legacy_video()
+    job = start()
+    prepare = VideoProcessingService.prepare
+
+    def broken_machine(self: VideoProcessingService, attachment: Attachment) -> Prepared:
+        if attachment.pk == second.pk:
+            return Prepared(attachment, error=VideoError(code, "since a minute ago"))
+        return prepare(self, attachment)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VideoProcessingService, "prepare", broken_machine)
+        backfill.run_inline(job, lambda _progress: None)
+    assert job.status == Job.Status.FAILED
+    assert "since a minute ago" in job.error
+    assert counts(job) == (1, 0, 0)
+    states = Attachment.objects.order_by("pk").values_list("processing_state", flat=True)
+    assert list(states) == ["ready", "pending", "pending"]
+    assert counts(run()) == (2, 0, 0)
+
+
+def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settings: Any) -> None:
+    settings.MEDIA_ENGINE = "ffmpeg"
+    settings.FFPROBE_BINARY = "no-such-ffprobe"
+    video = legacy_video()
+    job = run()
+    assert job.status == Job.Status.FAILED
+    assert "no-such-ffprobe" in job.error
+    video.refresh_from_db()
+    assert video.processing_state == "pending"
 
 
 def test_cancel_stops_at_the_next_checkpoint_and_keeps_what_is_done(

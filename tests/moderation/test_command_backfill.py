@@ -172,7 +172,8 @@ def slow_site(tmp_path: Path) -> Any:
     slow = tmp_path / "ffprobe"
     slow.write_text('#!/bin/sh\nsleep 1\nexec ffprobe "$@"\n')
     slow.chmod(0o755)
-    with installation(tmp_path / "data", FFPROBE_BINARY=str(slow)) as site:
+    tools = {"MEDIA_ENGINE": "ffmpeg", "MEDIA_SANDBOX": "off", "FFPROBE_BINARY": str(slow)}
+    with installation(tmp_path / "data", **tools) as site:
         site.manage(
             "import_videos", str(folder), "--conversation", "A", "--user", "admin", "--create"
         )

@@ -44,7 +44,7 @@ def test_an_empty_installation_is_filled_once_and_backfills(tmp_path: Path) -> N
 
         result = site.manage_json("backfill_video_metadata", status=1)
         assert (result["ready"], result["failed"]) == (legacy - 2, 2)
-        assert result["failed_by_code"] == {"no_decodable_frame": 1, "unsupported_container": 1}
+        assert result["failed_by_code"] == {"no_decodable_frame": 1, "not_a_video": 1}
         if not skipped:
             codecs = set(site.query("SELECT DISTINCT codec FROM chat_attachment"))
             assert codecs - {""} == {

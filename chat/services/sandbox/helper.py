@@ -221,7 +221,10 @@ def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any]) ->
         directory = request["directory"]
         os.setsid()
         parent = os.getppid()
-        redirect(directory)
+        try:
+            redirect(directory)
+        except FileNotFoundError:  # who asked was interrupted, and has cleared it away
+            os._exit(SANDBOX_FAILED)
         restore_signals()
         arguments = request["arguments"]
         confinement = Confinement(request["source"], directory, bool(arguments), limits)
