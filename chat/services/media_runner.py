@@ -200,7 +200,8 @@ class MediaHelper:
         if settings.MEDIA_SANDBOX == "require":
             self._discard()
             raise VideoError("media_sandbox_missing", words)
-        logger.warning("media sandbox without %s", words)
+        # The servers warned of it once, as they started (see sandbox_state.check_at_start).
+        logger.info("media sandbox without %s", words)
 
     def _discard(self) -> None:
         if self._control:
@@ -235,7 +236,11 @@ class MediaHelper:
     def layer_states(self) -> dict[str, str]:
         """{layer: "on", "off" or why it is missing} of this process's helper."""
         with self._lock:
-            self._ensure()
+            try:
+                self._ensure()
+            except VideoError as error:
+                if error.code != "media_sandbox_missing":  # then they are known all the same
+                    raise
         return {
             layer.name: self.missing.get(layer.name)
             or ("on" if layer.name in self.layers else "off")
