@@ -1,5 +1,6 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
+import platform
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
 from chat.services import uploads
 from moderation import backfill
 from moderation.chunks import lease, owner_name, release_dead
-from moderation.models import Chunk, Job
+from moderation.models import Chunk, Job, WorkerSeen
 
 
 def workers() -> int:
@@ -57,6 +58,18 @@ def sweep_each_minute() -> None:
 @db_periodic_task(crontab(minute="7"))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
+
+
+@db_periodic_task(crontab(minute="*"))
+def tell_each_minute() -> None:
+    """Shown on the health page: scheduler, queue and a worker are alive."""
+    WorkerSeen.tell(platform.node())
+
+
+@on_startup()
+@close_db
+def tell_on_startup() -> None:
+    WorkerSeen.tell(platform.node())
 
 
 @on_startup()
