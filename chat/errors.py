@@ -181,6 +181,13 @@ OUTCOMES: dict[str, Outcome] = {
             "Videos cannot be read just now. Try again later.",
             "ffmpeg or ffprobe cannot be started: install ffmpeg, or set FFMPEG_BINARY.",
         ),
+        Outcome(
+            "fingerprints_missing",
+            503,
+            False,
+            "Videos cannot be compared just now. Try again later.",
+            "pdqhash is not installed on the worker's machine; see `manage.py check`.",
+        ),
     )
 }
 

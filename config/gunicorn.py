@@ -3,10 +3,11 @@
 import os
 import tempfile
 
+from chat.services.sandbox_state import check_at_start
 from config.address import bind_address, configured_address, site_url
 from config.env import env_bool, env_int
 from config.parent import end_with_supervisor
-from config.settings import LOGGING
+from config.settings import LOGGING, MEDIA_SANDBOX
 
 bind = bind_address(*configured_address())
 worker_class = "gthread"
@@ -29,6 +30,7 @@ logconfig_dict = LOGGING
 
 def on_starting(_server: object) -> None:
     end_with_supervisor()
+    check_at_start(MEDIA_SANDBOX)
 
 
 def when_ready(server: object) -> None:

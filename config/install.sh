@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing and nothing else: `sh config/install.sh run|test`.
 #
-#   run    .venv with requirements.txt, ffmpeg
+#   run    .venv with requirements.txt, ffmpeg, and what fingerprints need where it compiles
 #   test   the same with requirements-dev.txt, Chromium and what drives it, curl
 #
 # A virtual environment whose stamp matches the requirements is left alone, so that a second
@@ -87,6 +87,48 @@ install_requirements() { # FILE STAMP
     printf '%s\n' "$wanted" >"$2"
 }
 
+# --- Fingerprints ---------------------------------------------------------------------------------
+
+can_compile() {
+    { have c++ || have g++; } && .venv/bin/python -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+}
+
+fingerprint_stamp() {
+    {
+        .venv/bin/python --version
+        cat "$fingerprints"
+        can_compile && echo compiler
+    } | cksum
+}
+
+# pdqhash is compiled here.  Nothing else depends on it, so a machine that cannot do that is told
+# so at each start and otherwise not held up: what failed is tried again when the requirements
+# change or a compiler has come.
+need_fingerprints() {
+    fingerprints=config/requirements_fingerprint.txt
+    case $(cat .venv/installed-fingerprints 2>/dev/null) in
+    "$(fingerprint_stamp) ready") return ;;
+    "$(fingerprint_stamp) missing") outcome=missing ;;
+    *) install_fingerprints && outcome=ready || outcome=missing ;;
+    esac
+    printf '%s\n' "$(fingerprint_stamp) $outcome" >.venv/installed-fingerprints
+    [ "$outcome" = ready ] && return
+    how="Debian, Ubuntu: apt install g++ python3-dev; macOS: xcode-select --install"
+    [ "${CI:-}" = true ] && fail "pdqhash is missing and could not be installed here. Install a C++ compiler first: $how."
+    say "*** pdqhash is missing and could not be compiled ($how): it runs WITHOUT fingerprints."
+}
+
+install_fingerprints() {
+    if ! can_compile; then
+        version=$(.venv/bin/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+        install_package g++ && install_package "$version-dev" && can_compile || return 1
+    fi
+    say "Installing $fingerprints …"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+        -r "$fingerprints" && .venv/bin/python -c 'import pdqhash'
+}
+
 # --- Programs -------------------------------------------------------------------------------------
 
 need_ffmpeg() {
@@ -155,9 +197,11 @@ fi
 if [ "$goal" = run ]; then
     install_requirements requirements.txt .venv/installed-run
     need_ffmpeg
+    need_fingerprints
 else
     install_requirements requirements-dev.txt .venv/installed-test
     need_ffmpeg
+    need_fingerprints
     need_chromium
     need_driver
     need_curl

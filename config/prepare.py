@@ -8,10 +8,12 @@ import os
 import sys
 
 import django
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
+from chat.services.sandbox_state import check_at_start
 from config.address import AddressUnavailable, check_free, configured_address
 from config.env import env_bool
 
@@ -21,6 +23,8 @@ def prepare() -> None:
     demo = env_bool("DEMO", True)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
+    if settings.MEDIA_SANDBOX == "require":  # neither server would start
+        check_at_start(settings.MEDIA_SANDBOX)
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     if demo and not get_user_model().objects.exists():

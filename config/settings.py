@@ -51,6 +51,7 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 HTTPS = env_bool("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env_int("HSTS_SECONDS", 365 * 24 * 3600) if HTTPS else 0
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # load balancers ask over plain HTTP
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
@@ -265,6 +266,10 @@ MEDIA_ENGINE = env_choice("MEDIA_ENGINE", "libav", ["libav", "ffmpeg"])
 # Sandbox of the media children: require every layer, warn about missing ones, or switch it off.
 MEDIA_SANDBOX = env_choice("MEDIA_SANDBOX", "best-effort", ["require", "best-effort", "off"])
 MEDIA_CHILDREN = env_int("MEDIA_CHILDREN", 3, minimum=1)  # at once, of one worker
+# Perceptual fingerprints: one picture a second, fewer of a longer video; one file's time stays
+# below JOB_LEASE_SECONDS.
+FINGERPRINT_MAX_FRAMES = env_int("FINGERPRINT_MAX_FRAMES", 300, minimum=1)
+FINGERPRINT_WALL_SECONDS = env_float("FINGERPRINT_WALL_SECONDS", 40.0, minimum=1)
 FFMPEG_BINARY = env_str("FFMPEG_BINARY", "ffmpeg")
 FFPROBE_BINARY = env_str("FFPROBE_BINARY", "ffprobe")
 

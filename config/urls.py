@@ -4,11 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from moderation.views.health import alive
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="moderation:videos"), name="home"),
     path("api/chat/", include("chat.urls_video")),
     path("api/auth/", include("chat.urls_auth")),
     path("moderation/", include("moderation.urls")),
+    path("health/", alive, name="alive"),
     path("admin/", admin.site.urls),
 ]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ceil
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Sum
@@ -18,11 +19,11 @@ from django.utils import timezone
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
-from chat.services import activity
+from chat.services import activity, fingerprinting
 from chat.services.activity import Actor
 from moderation.chunks import Claim, LostChunk, claim, owner_name
 from moderation.models import Chunk, Failure, Job
-from moderation.processing import Prepared, Processing, processing_of
+from moderation.processing import Processing, processing_of
 from moderation.scopes import Scope
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ PLAN_ITEMS = 10_000  # read and written at once while planning
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
-HALTING = {"media_tools_missing", "media_sandbox_missing", "no_room"}
+HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
 
 
 class Halted(Exception):
@@ -53,6 +54,11 @@ class Progress:
     fraction: float
     rate_per_second: float | None
     eta_seconds: float | None
+
+
+def refusal(kind: str) -> str:
+    """Why this machine cannot do jobs of the kind, as a sentence; empty when it can."""
+    return fingerprinting.missing_because() if kind == Job.Kind.FINGERPRINTS else ""
 
 
 def create_job(kind: str, scope: Scope, actor: Actor, started_from: str) -> Job:
@@ -189,7 +195,7 @@ class Worker:
         ids = self.claim.next_ids()
         wanted = Scope.from_json(self.job.scope).wanted(self.job.kind).in_bulk(ids)
         end = time.monotonic() + CHECKPOINT_SECONDS
-        prepared: list[Prepared] = []
+        prepared: list[Any] = []
         count, halt = 0, None
         try:
             for pk in ids:
@@ -212,13 +218,13 @@ class Worker:
         if halt:
             raise Halted(f"{halt.outcome.operator} {halt.detail}".strip())
 
-    def _prepare(self, attachment: Attachment) -> Prepared:
+    def _prepare(self, attachment: Attachment) -> Any:
         if self.claim.gives_up:
             detail = f"Ended its worker {self.claim.attempts - 1} times; not tried again."
             return self.processing.given_up(attachment, VideoError("decoder_crashed", detail))
         return self.processing.prepare(attachment)
 
-    def _commit(self, prepared: Sequence[Prepared], count: int) -> None:
+    def _commit(self, prepared: Sequence[Any], count: int) -> None:
         """Write effects, failures and the cursor in one transaction; fence first.
 
         Raises:

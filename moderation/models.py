@@ -23,6 +23,7 @@ class Job(models.Model):
         THUMBNAILS = "thumbnails", "Regenerate thumbnails"
         STORYBOARDS = "storyboards", "Make storyboards"
         PREVIEWS = "previews", "Make previews"
+        FINGERPRINTS = "fingerprints", "Make fingerprints"
 
     class Status(models.TextChoices):
         PLANNING = "planning", "planning"
@@ -135,3 +136,26 @@ class Failure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code}: attachment {self.attachment_id}"
+
+
+class WorkerSeen(models.Model):
+    """When a consumer last told that it works, by machine: each minute, and as it starts."""
+
+    host = models.CharField(max_length=100, unique=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return self.host
+
+    @staticmethod
+    def tell(host: str) -> None:
+        """This machine's consumer works now; several of its processes may say so at once."""
+        WorkerSeen.objects.bulk_create(
+            [WorkerSeen(host=host[:100], seen_at=timezone.now())],
+            update_conflicts=True,
+            unique_fields=["host"],
+            update_fields=["seen_at"],
+        )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services.activity import Actor
+from chat.services.fingerprinting import FingerprintService
 from chat.services.renditions import Renderer
 from chat.services.video_service import VideoProcessingService
 from moderation.models import Job
@@ -22,7 +23,7 @@ class Prepared(Protocol):
 
 
 class Processing(Protocol):
-    """See ``VideoProcessingService`` and ``Renderer``, which do it."""
+    """See ``VideoProcessingService``, ``Renderer`` and ``FingerprintService``, which do it."""
 
     def prepare(self, attachment: Attachment, /) -> Prepared: ...
     def given_up(self, attachment: Attachment, error: VideoError, /) -> Prepared: ...
@@ -33,6 +34,8 @@ class Processing(Protocol):
 
 def processing_of(job: Job) -> Processing:
     """Asked for all, or for what failed, a rendition is made anew."""
+    if job.kind == Job.Kind.FINGERPRINTS:
+        return FingerprintService()
     works = RENDITIONS.get(job.kind)
     if works is None:
         return VideoProcessingService()

@@ -31,6 +31,9 @@ WORDS: dict[tuple[str, Only], str] = {
     (Job.Kind.PREVIEWS, "missing"): "ready videos not yet seen to for a preview",
     (Job.Kind.PREVIEWS, "failed"): "videos whose preview failed",
     (Job.Kind.PREVIEWS, "all"): "ready videos",
+    (Job.Kind.FINGERPRINTS, "missing"): "ready videos without a fingerprint",
+    (Job.Kind.FINGERPRINTS, "failed"): "ready videos without a fingerprint",
+    (Job.Kind.FINGERPRINTS, "all"): "ready videos",
 }
 
 
@@ -67,6 +70,9 @@ class Scope:
             if self.only == "failed":
                 return Attachment.objects.failed_renditions(kinds)
             return Attachment.objects.needing_renditions(kinds)
+        if kind == Job.Kind.FINGERPRINTS:
+            every = Attachment.objects.fingerprintable()
+            return every if self.only == "all" else Attachment.objects.needing_fingerprint()
         if self.only == "all":
             return Attachment.objects.processable()
         if self.only == "failed":

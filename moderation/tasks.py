@@ -1,5 +1,6 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
+import platform
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import lease, owner_name, release_dead
-from moderation.models import Chunk, Job
+from moderation.models import Chunk, Job, WorkerSeen
 
 
 def workers() -> int:
@@ -79,6 +80,18 @@ def sweep_abandoned_uploads() -> None:
 @db_periodic_task(crontab(hour="3", minute="17"))
 def sweep_orphans() -> None:
     orphans.sweep_orphans()
+
+
+@db_periodic_task(crontab(minute="*"))
+def tell_each_minute() -> None:
+    """Shown on the health page: scheduler, queue and a worker are alive."""
+    WorkerSeen.tell(platform.node())
+
+
+@on_startup()
+@close_db
+def tell_on_startup() -> None:
+    WorkerSeen.tell(platform.node())
 
 
 @on_startup()

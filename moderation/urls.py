@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from moderation.views import activity, jobs, sign_in, videos
+from moderation.views import activity, health, jobs, sign_in, videos
 
 app_name = "moderation"
 urlpatterns = [
@@ -13,6 +13,8 @@ urlpatterns = [
     path("videos/<int:attachment_id>/", videos.video, name="video"),
     path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),
     path("videos/<int:attachment_id>/thumbnail/", videos.video_thumbnail, name="video-thumbnail"),
+    path("health/", health.health, name="health"),
+    path("health/self-test/", health.health_self_test, name="health-self-test"),
     path("activity/", activity.activity, name="activity"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/start/", jobs.job_start, name="job-start"),

@@ -1,5 +1,6 @@
 """What tests need of the machine: without it they are skipped by name, in CI they fail."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -34,6 +35,11 @@ def need_ffmpeg() -> None:
 def need_curl() -> None:
     if shutil.which("curl") is None:
         lacking("curl")
+
+
+def need_fingerprints() -> None:
+    if importlib.util.find_spec("pdqhash") is None:
+        lacking("pdqhash")
 
 
 def chromium() -> str:

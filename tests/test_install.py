@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,43 @@ def test_in_ci_nothing_may_be_missing(bare_machine: Path) -> None:
     ran = install("test", bare_machine, CI="true")
     assert ran.returncode == 1
     assert "is missing" in ran.stderr
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the configuration with a virtual environment that has everything but pdqhash."""
+    folder = tmp_path / "clone"
+    shutil.copytree(ROOT / "config", folder / "config")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, folder)
+    venv.create(folder / ".venv", with_pip=True)
+    for goal, name in (("run", "requirements.txt"), ("test", "requirements-dev.txt")):
+        stamp = subprocess.run(
+            f"{{ .venv/bin/python --version; cat requirements.txt config/requirements_video.txt"
+            f" {name}; }} | cksum",
+            shell=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (folder / ".venv" / f"installed-{goal}").write_text(stamp.stdout)
+    return folder
+
+
+def test_without_a_compiler_it_serves_without_fingerprints(
+    bare_machine: Path, clone: Path
+) -> None:
+    for name in ("ffmpeg", "ffprobe"):
+        (bare_machine / name).symlink_to("/bin/true")
+    for _ in range(2):
+        ran = install("run", bare_machine, clone)
+        assert ran.returncode == 0, ran.stderr
+        assert "WITHOUT fingerprints" in ran.stdout
+        assert "g++" in ran.stdout
+    ran = install("run", bare_machine, clone, CI="true")
+    assert ran.returncode == 1
+    assert "pdqhash is missing" in ran.stderr
 
 
 def test_without_python_it_says_which_to_install(bare_machine: Path, tmp_path: Path) -> None:

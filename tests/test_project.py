@@ -239,7 +239,13 @@ def test_every_make_target_in_the_documents_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-dev.txt", "config/requirements_video.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "config/requirements_video.txt",
+        "config/requirements_fingerprint.txt",
+    ],
 )
 def test_every_version_is_pinned(name: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
@@ -264,7 +270,11 @@ def test_what_requirements_bring_in_is_pinned_too() -> None:
         for package in json.loads(report.stdout)["installed"]
     }
     pinned = set()
-    for name in ("requirements.txt", "config/requirements_video.txt"):
+    for name in (
+        "requirements.txt",
+        "config/requirements_video.txt",
+        "config/requirements_fingerprint.txt",
+    ):
         for line in (ROOT / name).read_text().splitlines():
             if match := re.match(r"([\w.-]+)==", line):
                 pinned.add(match[1].lower().replace("_", "-"))

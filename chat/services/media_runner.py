@@ -47,6 +47,8 @@ TASK_MODULES = (
     "chat.services.sandbox.libav_tasks",
     "chat.services.sandbox.libav_storyboard",
     "chat.services.sandbox.image_tasks",
+    "chat.services.sandbox.print_tasks",
+    "chat.services.sandbox.libav_print_tasks",
     "chat.services.sandbox.self_test",
 )
 START = (
@@ -98,6 +100,8 @@ class MediaHelper:
     missing: dict[str, str] = field(default_factory=dict)
     tasks: frozenset[str] = frozenset()
     counts: HelperCounts = field(default_factory=HelperCounts)
+    versions: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
 
     def ask(
         self,
@@ -208,6 +212,7 @@ class MediaHelper:
             raise VideoError("media_helper_lost", "the media helper did not start")
         self.missing = hello["missing"]
         self.tasks = frozenset(hello["tasks"])
+        self.versions, self.unavailable = hello["versions"], hello["unavailable"]
         self.judge_layers()
 
     def judge_layers(self) -> None:
@@ -219,7 +224,8 @@ class MediaHelper:
         if settings.MEDIA_SANDBOX == "require":
             self._discard()
             raise VideoError("media_sandbox_missing", words)
-        logger.warning("media sandbox without %s", words)
+        # The servers warned of it once, as they started (see sandbox_state.check_at_start).
+        logger.info("media sandbox without %s", words)
 
     def _discard(self) -> None:
         if self._control:
@@ -254,7 +260,11 @@ class MediaHelper:
     def layer_states(self) -> dict[str, str]:
         """{layer: "on", "off" or why it is missing} of this process's helper."""
         with self._lock:
-            self._ensure()
+            try:
+                self._ensure()
+            except VideoError as error:
+                if error.code != "media_sandbox_missing":  # then they are known all the same
+                    raise
         return {
             layer.name: self.missing.get(layer.name)
             or ("on" if layer.name in self.layers else "off")

@@ -1,6 +1,7 @@
 """The one road on which a file becomes a ready video, whoever asks: upload, message, backfill,
 "process again"."""
 
+import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Prepared:
     examined: ExaminedVideo | None = None
     error: VideoError | None = None
     thumbnail: str = ""  # storage name of the poster that was stored for it
+    sha256: str = ""  # of the bytes, where the row lacks it
 
     @property
     def ok(self) -> bool:
@@ -99,13 +101,16 @@ class VideoProcessingService:
     def prepare(self, attachment: Attachment) -> Prepared:
         """The slow half: examine the stored file and store its poster.  No database; an error
         is part of the result.  Follow with ``record`` or ``discard``."""
+        sha256 = ""
         try:
             with local_path(attachment.file) as path:
+                if not attachment.sha256:  # stored before there were hashes
+                    sha256 = sha256_of(path)
                 examined = self.examine(path)
-            return Prepared(attachment, examined, None, store_poster(examined.poster))
+            return Prepared(attachment, examined, None, store_poster(examined.poster), sha256)
         except VideoError as error:
             logger.info("attachment %s: %s (%s)", attachment.pk, error.code, error.detail)
-            return Prepared(attachment, error=error)
+            return Prepared(attachment, error=error, sha256=sha256)
 
     def record(self, prepared: Prepared, actor: Actor = SYSTEM) -> bool:
         """The fast half: write row and activity entry in the caller's transaction.
@@ -115,14 +120,16 @@ class VideoProcessingService:
         """
         attachment, error = prepared.attachment, prepared.error
         old_thumbnail = attachment.thumbnail.name or ""
+        hashes = ["sha256"] if prepared.sha256 else []
+        attachment.sha256 = prepared.sha256 or attachment.sha256
         if prepared.examined:
             attachment.mark_ready(prepared.examined.metadata, prepared.thumbnail)
-            written = attachment.write(Attachment.READY_FIELDS)
+            written = attachment.write([*Attachment.READY_FIELDS, *hashes])
         elif error and not error.outcome.permanent and attachment.is_ready:
             written = True  # what is known stays true; a disk or a clock failed, not the video
         elif error:
             attachment.mark_failed(error.code, error.detail)
-            written = attachment.write(Attachment.FAILED_FIELDS)
+            written = attachment.write([*Attachment.FAILED_FIELDS, *hashes])
         if not written:
             self.discard(prepared)
             return False
@@ -175,6 +182,19 @@ class VideoProcessingService:
         for each in prepared:
             if each.thumbnail not in kept:
                 self.discard(each)
+
+
+def sha256_of(path: Path) -> str:
+    """Of the file's bytes, in hex, read piece by piece.
+
+    Raises:
+        VideoError: ``storage_error``.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VideoError("storage_error", str(error)) from error
 
 
 def store_poster(poster: Poster) -> str:

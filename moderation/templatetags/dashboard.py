@@ -45,6 +45,15 @@ STATES = {
     # of log entries
     "ok": ("circle-check", "Done"),
     "refused": ("ban", "Refused"),
+    # of the installation
+    "works": ("circle-check", "Works"),
+    "warning": ("alert-triangle", "Look here"),
+    "on": ("circle-check", "On"),
+    "off": ("ban", "Off"),
+    "missing": ("alert-triangle", "Missing"),
+    "spare": ("info-circle", "Not needed"),
+    "denied": ("circle-check", "Denied"),
+    "through": ("alert-triangle", "Got through"),
 }
 
 
@@ -148,6 +157,12 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
             "icon": "list-check",
             "label": "Jobs",
             "current": name.startswith("job"),
+        },
+        {
+            "url": reverse("moderation:health"),
+            "icon": "heartbeat",
+            "label": "Health",
+            "current": name.startswith("health"),
         },
     ]
 

@@ -24,6 +24,7 @@ KIND_WORDS = {
     Job.Kind.THUMBNAILS: "Makes the thumbnail of videos anew, or where it is missing.",
     Job.Kind.STORYBOARDS: "Makes small pictures from all over each video, and its placeholder.",
     Job.Kind.PREVIEWS: "Makes a small copy of videos that browsers do not play or that are heavy.",
+    Job.Kind.FINGERPRINTS: "Hashes a picture a second, to find copies of a video by its looks.",
 }
 ONLY_WORDS = {
     Job.Kind.METADATA: {
@@ -44,6 +45,10 @@ ONLY_WORDS = {
     Job.Kind.PREVIEWS: {
         "missing": "Not looked at yet",
         "failed": "Failed before",
+        "all": "Every ready video",
+    },
+    Job.Kind.FINGERPRINTS: {
+        "missing": "Without a fingerprint",
         "all": "Every ready video",
     },
 }
@@ -109,6 +114,9 @@ def job_start(request: HttpRequest) -> HttpResponse:
         for error in chain.from_iterable(form.errors.values()):
             messages.error(request, str(error))
         return redirect("moderation:videos" if "selection" in request.POST else "moderation:jobs")
+    if reason := backfill.refusal(form.cleaned_data["kind"]):
+        messages.error(request, reason)
+        return redirect("moderation:jobs")
     selected = form.cleaned_data["selected"]
     scope = Scope(only="all", ids=selected) if selected else Scope(only=form.cleaned_data["only"])
     with transaction.atomic():

@@ -66,7 +66,7 @@ def some_uploaders() -> list[str]:
 def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
     attachment = get_object_or_404(
         Attachment.objects.videos().select_related(
-            "conversation", "uploaded_by", "message", "message__sender"
+            "conversation", "uploaded_by", "message", "message__sender", "fingerprint"
         ),
         pk=attachment_id,
     )

@@ -58,6 +58,7 @@ def test_take_pictures(
         ("jobs", "jobs/"),
         ("job", f"jobs/{job}/"),
         ("activity", "activity/"),
+        ("health", "health/"),
     ):
         page.goto(f"/moderation/{path}")
         expect(page.locator("main")).to_be_visible()

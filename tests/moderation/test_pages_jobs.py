@@ -72,7 +72,7 @@ def test_the_form_counts_what_each_choice_means(
     video(conversation, processing_state="failed", failure_code="corrupt")
     html = signed_in(operator).get(URL).content.decode()
     counts = re.findall(r'class="number">(\d+) videos?<', html)
-    assert counts == ["1", "1", "2", "0", "1", "2", *["0"] * 6]
+    assert counts == ["1", "1", "2", "0", "1", "2", *["0"] * 8]
     assert START not in signed_in(viewer).get(URL).content.decode()
 
 

@@ -38,6 +38,7 @@ CLEAN_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "AV_LOG_FORCE_NOCOLOR": "1",
     "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",  # numpy's: the helper has one thread
 }
 
 
@@ -59,6 +60,8 @@ class Helper:
     max_children: int
     tasks: dict[str, Any]
     missing: dict[str, str]
+    versions: dict[str, str]
+    unavailable: dict[str, str]
     children: dict[int, Child] = field(default_factory=dict)
     waiting: deque[tuple[dict[str, Any], socket.socket]] = field(default_factory=deque)
 
@@ -101,10 +104,19 @@ class Helper:
         reply = socket.socket(fileno=descriptors[0])
         reply.set_inheritable(False)
         if request["task"] == "hello":
-            answer(reply, {"missing": self.missing, "tasks": sorted(self.tasks)})
+            answer(reply, self.introduction())
         else:
             self.waiting.append((request, reply))
         return True
+
+    def introduction(self) -> dict[str, Any]:
+        """What this machine has: layers, tasks, versions of the libraries behind them."""
+        return {
+            "missing": self.missing,
+            "tasks": sorted(self.tasks),
+            "versions": self.versions,
+            "unavailable": self.unavailable,
+        }
 
     def receive(self, size: int) -> bytes:
         if size > MAX_REQUEST_BYTES:
@@ -265,13 +277,20 @@ def main() -> None:
         # Signals to the whole group are the worker's business; the helper ends with the worker.
         signal.signal(number, signal.SIG_IGN)
     tasks: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     for name in options["task_modules"]:
-        with contextlib.suppress(ImportError):  # a library that this machine does not have
-            tasks.update(importlib.import_module(name).TASKS)
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:  # a library that this machine does not have
+            unavailable[name.rpartition(".")[2]] = str(error)
+        else:
+            tasks.update(module.TASKS)
+            versions.update(getattr(module, "VERSIONS", {}))
     missing = missing_layers(options["directory"])
     gc.collect()
     gc.freeze()  # the children share these pages
-    helper = Helper(control, options["max_children"], tasks, missing)
+    helper = Helper(control, options["max_children"], tasks, missing, versions, unavailable)
     try:
         helper.serve()
     except EOFError:

@@ -17,6 +17,7 @@ import av
 import av.error
 import av.filter
 import av.logging
+import PIL
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
@@ -136,7 +137,7 @@ class LibavMedia:
         """The first picture of the chosen track, from a fresh opening: it decodes wherever
         anything does, seekable or not."""
         self.reopen()
-        return next(self._frames(MAX_FRUITLESS_PACKETS), None)
+        return next(self.frames(MAX_FRUITLESS_PACKETS), None)
 
     def reopen(self) -> None:
         """Back to the start of the chosen track, whether the file can be sought or not."""
@@ -146,7 +147,18 @@ class LibavMedia:
         self.stream = self.container.streams[index]  # type: ignore[assignment]
         self.stream.thread_count = 1
 
-    def _frames(self, fruitless: int) -> Iterator[VideoFrame]:
+    def seek(self, seconds: float) -> int | None:
+        """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
+        time stamp of the track, None where seeking fails."""
+        start = self.stream.start_time or 0
+        target = start + int(seconds / (self.stream.time_base or Fraction(1)))
+        try:
+            self.container.seek(target, stream=self.stream)
+        except (av.error.FFmpegError, ValueError, OverflowError):
+            return None
+        return target
+
+    def frames(self, fruitless: int) -> Iterator[VideoFrame]:
         """Pictures from here on; damaged packets are passed over, as players do."""
         packets = self.container.demux(self.stream)
         while fruitless:
@@ -163,16 +175,13 @@ class LibavMedia:
     def frame(self, request: FrameRequest) -> Poster | None:
         if not request.seek_seconds:
             return jpeg_of(self.first, request) if self.first is not None else None
-        start = self.stream.start_time or 0
-        target = start + int(request.seek_seconds / (self.stream.time_base or Fraction(1)))
-        try:
-            self.container.seek(target, stream=self.stream)
-        except (av.error.FFmpegError, ValueError, OverflowError):
+        target = self.seek(request.seek_seconds)
+        if target is None:
             return None
         key_frames = request.key_frames_only
         self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
         last: VideoFrame | None = None
-        for count, frame in enumerate(self._frames(MAX_FRUITLESS_PACKETS)):
+        for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
             last = frame
             reached = frame.pts is None or frame.pts >= target
             if key_frames or reached or count >= MAX_DECODED_FRAMES:
@@ -375,3 +384,8 @@ bound_allocations()
 warm_up()
 
 TASKS = {"libav.examine": examine_task, "libav.probe": probe_task}
+VERSIONS = {
+    "PyAV": av.__version__,
+    "Pillow": PIL.__version__,
+    **{name: ".".join(map(str, number)) for name, number in av.library_versions.items()},
+}
