@@ -16,7 +16,8 @@ from chat.rendition import Rendition
 from chat.services import activity
 from chat.services.local_files import storage_failure
 from chat.services.storyboard import SHEET_ADDRESS
-from chat.views_video import VideoStreamView, stored_file_response
+from chat.stored_files import stored_file_response
+from chat.views_video import VideoStreamView
 
 Kind = Rendition.Kind
 
@@ -34,7 +35,7 @@ class RenditionView(ApiView):
     def answer(self, request: Request, attachment: Attachment) -> HttpResponseBase:
         rendition = stored_rendition(attachment, self.kind)
         return stored_file_response(
-            request,
+            request._request,
             rendition.file,
             content_type=rendition.content_type,
             filename=f"{attachment.pk}{self.extension}",

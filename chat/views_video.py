@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db.models.fields.files import FieldFile
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -17,14 +15,13 @@ from rest_framework.reverse import reverse
 from chat.api_views import ApiView, IdField, NewestFirst
 from chat.authentication import SignedAddressAuthentication
 from chat.errors import ChatError, VideoError
-from chat.http_range import range_response
 from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversation
 from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
 from chat.rendition import Rendition
 from chat.serializers_video import AttachmentSerializer, UploadSerializer, VideoFilterSerializer
 from chat.services import activity, attachments, messages, uploads
-from chat.services.local_files import storage_failure
 from chat.services.uploads import Received, ReceivedFile
+from chat.stored_files import stored_file_response
 
 Action = ActivityLog.Action
 
@@ -143,7 +140,7 @@ class VideoDownloadView(ApiView):
     def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
         attachment = viewable_attachment(request, attachment_id)
         response = stored_file_response(
-            request,
+            request._request,
             attachment.file,
             etag=attachment.sha256,
             content_type=attachment.content_type,
@@ -178,7 +175,7 @@ class ThumbnailView(ApiView):
         if "image/webp" in request.headers.get("Accept", ""):
             webp = attachment.stored_rendition(Rendition.Kind.POSTER_WEBP)
         response = stored_file_response(
-            request,
+            request._request,
             webp.file if webp else attachment.thumbnail,
             content_type="image/webp" if webp else "image/jpeg",
             filename=f"{attachment.pk}.{'webp' if webp else 'jpg'}",
@@ -187,28 +184,3 @@ class ThumbnailView(ApiView):
         )
         patch_vary_headers(response, ["Accept"])
         return response
-
-
-def stored_file_response(
-    request: Request, file: FieldFile, *, etag: str = "", **kwargs: Any
-) -> HttpResponseBase:
-    """A stored file through ``range_response``; stored names are never used twice, so that name
-    and size are as strong a validator as the hash.
-
-    Raises:
-        VideoError: ``missing_file`` or ``storage_error``.
-    """
-    try:
-        size = file.size
-        etag = etag or f"{(file.name or '').rpartition('/')[2]}-{size}"
-        return range_response(
-            request._request,
-            lambda: file.open("rb"),
-            size=size,
-            etag=f'"{etag}"',
-            **kwargs,
-        )
-    except FileNotFoundError as error:
-        raise VideoError("missing_file", f"{file.name} is not stored") from error
-    except OSError as error:
-        raise storage_failure(error) from error
