@@ -12,7 +12,7 @@ from chat.services.local_files import storage_failure
 
 # How texts begin that a player takes for a list of other addresses (HLS, DASH, Smooth Streaming,
 # SMIL, PLS) and fetches them all, as the person who watches.  No video begins like this.
-PLAYLIST_STARTS = (b"#EXTM3U", b"<?xml", b"<MPD", b"<Smooth", b"<smil", b"[playlist]")
+PLAYLIST_STARTS = (b"#extm3u", b"<?xml", b"<mpd", b"<smooth", b"<smil", b"[playlist]")
 LOOKED_AT_BYTES = 64
 
 
@@ -49,9 +49,10 @@ def stored_tag(file: FieldFile, size: int) -> str:
 
 def opened_to_show(file: FieldFile) -> IO[bytes]:
     """The file, opened, unless it is a playlist: a player would follow it wherever it leads."""
-    opened: IO[bytes] = file.open("rb")
-    start = opened.read(LOOKED_AT_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.lower().startswith(tuple(each.lower() for each in PLAYLIST_STARTS)):
-        opened.close()
+    # By itself: the server sends from where the descriptor stands, which reading ahead moves.
+    with file.storage.open(str(file.name)) as looked_at:
+        start = looked_at.read(LOOKED_AT_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(PLAYLIST_STARTS):
         raise VideoError("not_a_video", f"{file.name} is a playlist: not shown in place")
+    opened: IO[bytes] = file.open("rb")
     return opened
