@@ -102,6 +102,19 @@ def test_a_chip_takes_its_filter_away(open_page: OpenPage) -> None:
     assert page.locator(ROWS).count() > 0
 
 
+def test_a_session_that_ends_meanwhile(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/moderation/videos/?codec=h264")
+    page.context.clear_cookies()
+    page.get_by_role("searchbox").fill("clip")
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_have_count(0)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/moderation/videos/\?codec=h264$"))
+
+
 def test_playing_and_seeking(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?codec=h264&state=ready&sort=-duration")
