@@ -46,6 +46,7 @@ fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=
 	@$(python) -m bench.mutate $(or $(N),10000) --seed $(or $(SEED),1) $(if $(REPLAY),--replay $(REPLAY))
 
 bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
+	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests

@@ -1,5 +1,6 @@
 """``make compare-engines``: every disagreement of the two media engines, with its reason."""
 
+import bench.ready  # noqa: F401  (before what needs Django)
 from tests.engine_differences import CLIPS, KNOWN, ROTATED, corpus_files, differences, own_clip
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+import bench.ready  # noqa: F401  (before what needs Django)
 from bench.mutations import Mutation, mutation
 from chat.errors import VideoError
 from chat.services import media_runner

@@ -26,4 +26,19 @@ def write_200_megabytes(_parameters: dict[str, Any]) -> None:
             file.write(bytes(1_000_000))
 
 
-TASKS = {task.__name__: task for task in (spin, spin_in_a_fork, write_200_megabytes)}
+def answer_with_a_link(parameters: dict[str, Any]) -> None:
+    """Have the worker read a file that the child may not read."""
+    os.symlink(parameters["target"], ".result")
+    os._exit(0)
+
+
+def answer_with_a_pipe(_parameters: dict[str, Any]) -> None:
+    """Have the worker wait for ever."""
+    os.mkfifo(".result")
+    os._exit(0)
+
+
+TASKS = {
+    task.__name__: task
+    for task in (spin, spin_in_a_fork, write_200_megabytes, answer_with_a_link, answer_with_a_pipe)
+}

@@ -11,7 +11,7 @@ from django.conf import settings
 from chat.errors import VideoError
 from chat.services import media_runner
 from chat.services.media_limits import MediaLimits
-from chat.services.poster import Poster, open_poster
+from chat.services.poster import Poster, poster_of_child
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,5 @@ def examine_image(path: Path) -> ExaminedImage | None:
             message = "" if answer["error"] == "too_many_pixels" else TOO_HARD
             raise VideoError(answer["error"], answer["detail"], message)
         size = answer["thumbnail_width"], answer["thumbnail_height"]
-        thumbnail = open_poster(scratch / THUMBNAIL, size)
-        if thumbnail is None:
-            return None
+        thumbnail = poster_of_child(media_runner.output(scratch / THUMBNAIL), size)
         return ExaminedImage(answer["content_type"], answer["width"], answer["height"], thumbnail)

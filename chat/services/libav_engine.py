@@ -9,7 +9,7 @@ from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
 from chat.services.media_limits import MediaLimits
-from chat.services.poster import open_poster
+from chat.services.poster import poster_of_child
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import VideoMetadata
 
@@ -31,9 +31,8 @@ class LibavEngine:
         """Raises VideoError: why the file is refused."""
         with TemporaryDirectory(prefix="offchat-media-") as scratch:
             answer = self._ask("libav.examine", source, Path(scratch))
-            poster = open_poster(Path(scratch) / POSTER, (answer["width"], answer["height"]))
-            if poster is None:
-                raise VideoError("no_decodable_frame", "no poster was written")
+            jpeg = media_runner.output(Path(scratch) / POSTER)
+            poster = poster_of_child(jpeg, (answer["width"], answer["height"]))
             return ExaminedVideo(VideoMetadata(**answer["metadata"]), poster)
 
     def read_metadata(self, source: Path) -> VideoMetadata:

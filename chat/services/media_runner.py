@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -340,18 +341,29 @@ def run_task(
         task, parameters=parameters, directory=directory, source=source, limits=limits, slow=slow
     )
     ended = finished(reply, directory, limits)
-    result = directory / RESULT
-    if ended.returncode or not result.exists():
+    result = output(directory / RESULT) if not ended.returncode else b""
+    if not result:
         code = "memory_limit" if "MemoryError" in ended.stderr else "decoder_crashed"
         raise VideoError(code, ended.stderr[-500:])
-    return json.loads(result.read_bytes())
+    return json.loads(result)
+
+
+def output(path: Path) -> bytes:
+    """A file that a child wrote, empty when it did not.  Never another file through a link, and
+    no pipe that would be waited for: the child may not have been itself any more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with open(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def finished(reply: Mapping[str, Any], directory: Path, limits: Limits) -> Finished:
     """The answer and the output files of an ended child; an end by signal becomes its code."""
     out, err = directory / STDOUT, directory / STDERR
-    stdout = out.read_bytes() if out.exists() else b""
-    stderr = tail(err) if err.exists() else ""
+    stdout = output(out)
+    stderr = output(err)[-STDERR_TAIL_BYTES:].decode("utf-8", "replace")
     out.unlink(missing_ok=True)
     err.unlink(missing_ok=True)
     code = int(reply["exit"])
@@ -377,12 +389,6 @@ def finished(reply: Mapping[str, Any], directory: Path, limits: Limits) -> Finis
         float(reply["cpu_seconds"]),
         int(reply["max_rss_bytes"]),
     )
-
-
-def tail(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - STDERR_TAIL_BYTES))
-        return file.read().decode("utf-8", "replace")
 
 
 def remaining(deadline: float) -> float:

@@ -64,6 +64,23 @@ def open_poster(path: Path, expected_size: tuple[int, int], transfer: str = "") 
     return Poster(jpeg, *size)
 
 
+def poster_of_child(jpeg: bytes, expected_size: tuple[int, int]) -> Poster:
+    """A picture that the sandboxed child has opened and looked at.  Here only its header is read:
+    what decodes it must be a child, for a decoder that was taken over may have written it.
+
+    Raises:
+        VideoError: ``no_decodable_frame`` when it is not the picture that the child told of.
+    """
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+            size = image.size
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise VideoError("no_decodable_frame", f"the poster does not open: {error}") from error
+    if size != expected_size:
+        raise VideoError("no_decodable_frame", f"the poster is {size}, not {expected_size}")
+    return Poster(jpeg, *size)
+
+
 def as_jpeg(image: Image.Image) -> bytes:
     """The picture's JPEG bytes, without any metadata."""
     written = io.BytesIO()
@@ -74,6 +91,7 @@ def as_jpeg(image: Image.Image) -> bytes:
 def is_blank(poster: Poster) -> bool:
     """Whether the picture is flat or as good as black."""
     with Image.open(io.BytesIO(poster.jpeg), formats=["JPEG"]) as image:
+        image.draft("L", image.size)  # the luma is there already
         grey = ImageStat.Stat(image.convert("L"))
     mean, deviation = grey.mean[0], grey.stddev[0]
     return deviation < FLAT_DEVIATION or (mean < DARK_MEAN and deviation < DARK_DEVIATION)

@@ -219,6 +219,25 @@ def test_a_task_that_was_taken_over_is_ended(task, code, taken_over, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("task", ["answer_with_a_link", "answer_with_a_pipe"])
+@pytest.mark.parametrize("layers", [ALL, frozenset({"limits"})], ids=["all layers", "limits"])
+def test_an_answer_that_is_no_file_is_none(task, layers, scratch, monkeypatch, tmp_path):
+    """With every layer the link cannot be made; without Landlock it is not followed."""
+    target = tmp_path / "target"
+    target.write_text('"of another user"')
+    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.hostile_tasks",))
+    helper = MediaHelper(2, layers)
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory) / "input"
+        source.touch()
+        with pytest.raises(VideoError) as caught:
+            media_runner.run_task(
+                task, {"target": str(target)}, LIMITS, Path(directory), source, helper
+            )
+    helper.stop()
+    assert caught.value.code == "decoder_crashed"
+
+
 @pytest.mark.parametrize(
     "output", [["-f", "null", "-"], ["-f", "rawvideo", "file:large"], ["-f", "rawvideo", "-"]]
 )

@@ -28,13 +28,14 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
-from chat.services.poster import Poster, as_jpeg, is_blank
+from chat.services.poster import Poster, as_jpeg, is_blank, seek_points
 from chat.services.sandbox.helper import STDERR
 from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
     clockwise_rotation,
+    true_duration,
 )
 
 POSTER = "poster.jpg"
@@ -51,7 +52,8 @@ class LibavMedia:
 
     def __init__(self, path: str, options: dict[str, str]) -> None:
         self.path, self.options = path, options
-        self.first: VideoFrame | None = None
+        # By time and whether of key frames alone; None where there is none.
+        self.pictures: dict[tuple[float, bool], VideoFrame | None] = {}
 
     @property
     def said(self) -> str:
@@ -72,8 +74,8 @@ class LibavMedia:
         self.container.close()
 
     def probe(self) -> Probe:
-        """Header, tracks, the last packets' times, and the first picture's own word on its size
-        and rotation."""
+        """Header, tracks, the last packets' times, and a picture's own word on its size and
+        rotation."""
         container = self.container
         streams = tuple(self._stream(stream) for stream in container.streams)
         if not streams:
@@ -88,14 +90,16 @@ class LibavMedia:
         )
         chosen = probe.video_stream  # refuses what has none
         self.stream: VideoStream = container.streams[chosen.index]  # type: ignore[assignment]
+        self.stream.thread_count = 1
         starts, ends = libav_words.starts_and_ends(
             self._packets(), seconds(container.start_time, Fraction(1, MICROSECONDS))
         )
-        self.first = self._first_frame()
-        if self.first is not None:
-            chosen = seen_in(chosen, self.first)
+        probe = replace(probe, starts=starts, track_ends=ends)
+        picture = self._any_picture(seek_points(true_duration(probe, chosen)))
+        if picture is not None:
+            chosen = seen_in(chosen, picture)
         streams = tuple(chosen if s.index == chosen.index else s for s in streams)
-        return replace(probe, streams=streams, starts=starts, track_ends=ends)
+        return replace(probe, streams=streams)
 
     def _stream(self, stream: Any) -> ProbedStream:
         """PyAV's stream as a ``ProbedStream``."""
@@ -133,7 +137,22 @@ class LibavMedia:
                 found.append(described(packet))
         return found
 
-    def _first_frame(self) -> VideoFrame | None:
+    def _any_picture(self, seek_points: list[float]) -> VideoFrame | None:
+        """The picture that is likely to become the poster, else the first one."""
+        for seek in seek_points[:1]:
+            if (picture := self._picture(seek, key_frames_only=True)) is not None:
+                return picture
+        return self._picture(0.0, key_frames_only=False)
+
+    def _picture(self, seek: float, *, key_frames_only: bool) -> VideoFrame | None:
+        """The decoded picture at this time (seconds), kept: it may be asked for again."""
+        key = (seek, key_frames_only)
+        if key not in self.pictures:
+            found = self._sought(seek, key_frames_only) if seek else self._first()
+            self.pictures[key] = found
+        return self.pictures[key]
+
+    def _first(self) -> VideoFrame | None:
         """The first picture of the chosen track, from a fresh opening: it decodes wherever
         anything does, seekable or not."""
         self.reopen()
@@ -173,20 +192,22 @@ class LibavMedia:
             yield from frames
 
     def frame(self, request: FrameRequest) -> Poster | None:
-        if not request.seek_seconds:
-            return jpeg_of(self.first, request) if self.first is not None else None
-        target = self.seek(request.seek_seconds)
+        key_frames_only = request.key_frames_only and bool(request.seek_seconds)
+        picture = self._picture(request.seek_seconds, key_frames_only=key_frames_only)
+        return jpeg_of(picture, request) if picture is not None else None
+
+    def _sought(self, seek: float, key_frames_only: bool) -> VideoFrame | None:
+        target = self.seek(seek)
         if target is None:
             return None
-        key_frames = request.key_frames_only
-        self.stream.codec_context.skip_frame = "NONKEY" if key_frames else "DEFAULT"
+        self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
         last: VideoFrame | None = None
         for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
             last = frame
             reached = frame.pts is None or frame.pts >= target
-            if key_frames or reached or count >= MAX_DECODED_FRAMES:
+            if key_frames_only or reached or count >= MAX_DECODED_FRAMES:
                 break
-        return jpeg_of(last, request) if last is not None else None
+        return last
 
 
 def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import platform
 import struct
 from collections.abc import Iterable
+from functools import cache
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -122,6 +123,7 @@ def add_path(ruleset: int, path: str, rights: int) -> None:
 
 # --- seccomp: which system calls --------------------------------------------------------------
 
+MACHINE = platform.machine()
 AUDIT_ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Name: (number on x86_64, number on aarch64); None where the architecture has no such call.
 DENIED_CALLS: dict[str, tuple[int | None, int | None]] = {
@@ -172,6 +174,7 @@ LOAD, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x35, 0x45,
 X32_BIT = 0x40000000
 
 
+@cache
 def seccomp_filter(machine: str, *, may_execute: bool) -> bytes:
     """A BPF program: the denied calls fail with EPERM, threads may start, processes may not.
 
@@ -218,7 +221,7 @@ def restrict_calls(*, may_execute: bool) -> None:
     Raises:
         OSError: the kernel or the architecture has no seccomp filters.
     """
-    program = seccomp_filter(platform.machine(), may_execute=may_execute)
+    program = seccomp_filter(MACHINE, may_execute=may_execute)
     buffer = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(
         struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))

@@ -1,0 +1,48 @@
+"""Tasks of a media helper for measuring.  Runs in the helper; knows no Django."""
+
+import time
+from typing import Any
+
+from chat.services import examination
+from chat.services.sandbox import libav_tasks
+from chat.services.sandbox.libav_tasks import LibavMedia
+
+# Stage → where it happens.  Stages nest: "open" is part of "first picture" when that reopens.
+STAGES = {
+    "open and find streams": (LibavMedia, "__enter__"),
+    "last packets": (LibavMedia, "_packets"),
+    "seek and decode a key frame": (LibavMedia, "_sought"),
+    "reopen and decode the first": (LibavMedia, "_first"),
+    "scale, turn, encode JPEG": (libav_tasks, "jpeg_of"),
+    "look whether it is blank": (examination, "is_blank"),
+}
+spent: dict[str, float] = {}
+
+
+def timed(stage: str, owner: Any, name: str) -> None:
+    inner = getattr(owner, name)
+
+    def outer(*arguments: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return inner(*arguments, **options)
+        finally:
+            spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - started
+
+    setattr(owner, name, outer)
+
+
+def nothing(_parameters: dict[str, Any]) -> None:
+    """What the sandbox itself costs."""
+
+
+def examine_in_stages(parameters: dict[str, Any]) -> dict[str, float]:
+    """Seconds spent in each stage, and in all."""
+    for stage, (owner, name) in STAGES.items():
+        timed(stage, owner, name)
+    started = time.perf_counter()
+    libav_tasks.examine_task(parameters)
+    return {**spent, "all in the child": time.perf_counter() - started}
+
+
+TASKS = {"bench.nothing": nothing, "bench.stages": examine_in_stages}
