@@ -140,13 +140,15 @@ class LibavMedia:
         self.rewind()
         return next(self.frames(MAX_FRUITLESS_PACKETS), None)
 
-    def rewind(self) -> None:
+    def rewind(self, threads: int = 1) -> None:
         """Open the file again, the chosen track at its beginning."""
         index = self.stream.index
         self.container.close()
         self.__enter__()
         self.stream = self.container.streams[index]  # type: ignore[assignment]
-        self.stream.thread_count = 1
+        self.stream.thread_count = threads
+        if threads > 1:
+            self.stream.thread_type = "AUTO"
 
     def seek(self, seconds: float) -> int | None:
         """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
