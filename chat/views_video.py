@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db.models.fields.files import FieldFile
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType, ValidationError
@@ -16,13 +14,12 @@ from rest_framework.reverse import reverse
 from chat.api_views import ApiView, IdField, NewestFirst
 from chat.authentication import SignedAddressAuthentication
 from chat.errors import ChatError, VideoError
-from chat.http_range import range_response
 from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversation
 from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
 from chat.serializers_video import AttachmentSerializer, UploadSerializer, VideoFilterSerializer
 from chat.services import activity, attachments, messages, uploads
 from chat.services.uploads import Received, ReceivedFile
-from chat.services.video_service import storage_failure
+from chat.stored_files import stored_file_response
 
 Action = ActivityLog.Action
 
@@ -141,7 +138,7 @@ class VideoDownloadView(ApiView):
     def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
         attachment = viewable_attachment(request, attachment_id)
         response = stored_file_response(
-            request,
+            request._request,
             attachment.file,
             etag=attachment.sha256,
             content_type=attachment.content_type,
@@ -172,35 +169,10 @@ class ThumbnailView(ApiView):
         if not attachment.thumbnail:
             raise ChatError("not_found")
         return stored_file_response(
-            request,
+            request._request,
             attachment.thumbnail,
             content_type="image/jpeg",
             filename=f"{attachment.pk}.jpg",
             as_attachment=False,
             last_modified=attachment.processed_at,
         )
-
-
-def stored_file_response(
-    request: Request, file: FieldFile, *, etag: str = "", **kwargs: Any
-) -> HttpResponseBase:
-    """A stored file through ``range_response``; stored names are never used twice, so that name
-    and size are as strong a validator as the hash.
-
-    Raises:
-        VideoError: ``missing_file`` or ``storage_error``.
-    """
-    try:
-        size = file.size
-        etag = etag or f"{(file.name or '').rpartition('/')[2]}-{size}"
-        return range_response(
-            request._request,
-            lambda: file.open("rb"),
-            size=size,
-            etag=f'"{etag}"',
-            **kwargs,
-        )
-    except FileNotFoundError as error:
-        raise VideoError("missing_file", f"{file.name} is not stored") from error
-    except OSError as error:
-        raise storage_failure(error) from error

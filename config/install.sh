@@ -2,7 +2,7 @@
 # Installs what is missing and nothing else: `sh config/install.sh run|test`.
 #
 #   run    .venv with requirements.txt, ffmpeg, and what fingerprints need where it compiles
-#   test   the same with requirements-dev.txt, and Chromium
+#   test   the same with requirements-dev.txt, Chromium and what drives it, curl
 #
 # A virtual environment whose stamp matches the requirements is left alone, so that a second
 # start costs nothing.  System packages are installed through apt (as root or with sudo that
@@ -163,6 +163,26 @@ need_chromium() {
         "macOS: brew install --cask chromium"
 }
 
+# Playwright brings a Node of its own, which needs a library that minimal images lack.
+driver_works() {
+    for driver in .venv/lib/python3*/site-packages/playwright/driver/node; do
+        "$driver" --version >/dev/null 2>&1 && return
+    done
+    return 1
+}
+
+need_driver() {
+    driver_works && return
+    install_package libatomic1 && driver_works && return
+    missing "libatomic (for the browser tests)" "Debian, Ubuntu: apt install libatomic1"
+}
+
+need_curl() {
+    have curl && return
+    install_package curl curl && have curl && return
+    missing "curl" "Debian, Ubuntu: apt install curl"
+}
+
 # To serve, everything is needed.  Tests skip what they cannot run, by name, but not in CI.
 missing() { # NAME HOW…
     name=$1
@@ -192,4 +212,6 @@ else
     need_ffmpeg
     need_fingerprints
     need_chromium
+    need_driver
+    need_curl
 fi

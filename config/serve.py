@@ -71,16 +71,31 @@ def own_terminal() -> Iterator[None]:
 
 
 def log_file() -> str:
-    """Our standard output under a name that can be opened; a file in DATA_DIR if there is none."""
-    name = "/dev/fd/1"
-    # Supervisor writes both here and through that name: in a file neither may overwrite the other.
+    """A name under which what both programs say can be written to our standard output."""
+    # Supervisor writes both here and through the name: in a file neither may overwrite the other.
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
-    with contextlib.suppress(OSError):  # a socket, for one, cannot be opened
-        os.close(os.open(name, os.O_WRONLY | os.O_APPEND))
-        return name
-    fallback = str(DATA_DIR / "processes.log")
-    print(f"The logs go to {fallback}.", flush=True)
-    return fallback
+    try:
+        os.close(os.open("/dev/fd/1", os.O_WRONLY | os.O_APPEND))
+    except OSError:  # a socket, or the terminal of another user, as after `su`
+        return f"/dev/fd/{pipe_to_output()}"
+    return "/dev/fd/1"
+
+
+def pipe_to_output() -> int:
+    """The writing end of a pipe that a process of its own copies out, as long as we live."""
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)
+        return writing
+    try:
+        os.close(writing)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_IGN)  # what is said while stopping comes out too
+        while piece := os.read(reading, 65536):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    finally:
+        os._exit(0)
 
 
 def environment() -> dict[str, str]:

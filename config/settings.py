@@ -18,7 +18,12 @@ from config.env import env_bool, env_choice, env_float, env_int, env_list, env_p
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env_path("DATA_DIR", BASE_DIR / "data")
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+try:
+    DATA_DIR.mkdir(mode=0o750, parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(
+        f"DATA_DIR={str(DATA_DIR)!r} cannot be made: {error.strerror}."
+    ) from None
 
 
 def stored_secret_key(path: Path) -> str:

@@ -15,6 +15,13 @@ SOMETIMES = {
     "theora": "Most browsers have given Theora up",
 }
 
+# Outcomes after which a player has nothing to try.
+NOTHING_TO_PLAY = {"not_a_video", "empty_file", "missing_file"}
+
+
+def has_nothing_to_play(attachment: Attachment) -> bool:
+    return attachment.failure_code in NOTHING_TO_PLAY
+
 
 def unlikely_because(attachment: Attachment) -> str:
     """Why the browser may not play it, as the beginning of a sentence; empty when it will."""

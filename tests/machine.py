@@ -3,9 +3,11 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 from typing import NoReturn
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 CHROMIUM = (
     "chromium",
@@ -35,7 +37,15 @@ def need_fingerprints() -> None:
         lacking("pdqhash")
 
 
+def need_curl() -> None:
+    if shutil.which("curl") is None:
+        lacking("curl")
+
+
 def chromium() -> str:
-    """The path of a Chromium or Chrome: the one CHROMIUM names, else the first found."""
+    """The path of a Chromium or Chrome that can be driven: what CHROMIUM names, or the first."""
+    driver, _arguments = compute_driver_executable()
+    if subprocess.run([driver, "--version"], capture_output=True, check=False).returncode:
+        lacking("libatomic, which Playwright's driver needs,")
     names = [os.environ.get("CHROMIUM") or "", *CHROMIUM]
     return next(filter(None, map(shutil.which, names)), None) or lacking("Chromium")

@@ -109,6 +109,18 @@ def test_a_secret_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert settings_under(tmp_path, "settings.SECRET_KEY", SECRET_KEY="given") == "given"
 
 
+def test_what_is_stored_is_not_for_other_accounts(tmp_path: Path) -> None:
+    settings_under(tmp_path / "data", "settings.DEBUG")
+    assert (tmp_path / "data").stat().st_mode & 0o007 == 0
+
+
+def test_a_data_dir_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        settings_under(tmp_path / "file" / "data", "settings.DEBUG")
+    assert "cannot be made: Not a directory." in failed.value.stderr
+
+
 def test_a_damaged_secret_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret_key").write_text("short\n")
     with pytest.raises(ImproperlyConfigured, match="secret_key"):

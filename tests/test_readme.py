@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import need_ffmpeg
+from tests.machine import need_curl, need_ffmpeg
 from tests.running import ROOT, RunningCopy, supported
 
 pytestmark = pytest.mark.skipif(not supported(), reason="starts and clears away through /proc")
@@ -17,6 +17,7 @@ PASSWORD = "it's five minutes & more"
 @pytest.fixture
 def copy(tmp_path: Path) -> Iterator[RunningCopy]:
     need_ffmpeg()
+    need_curl()
     copy = RunningCopy(tmp_path / "data", ADMIN_PASSWORD=PASSWORD)
     try:
         yield copy.wait_until_serving()

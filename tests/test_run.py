@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import RunningCopy, eventually, supported
+from tests.running import ROOT, RunningCopy, eventually, free_port, supported
 
 pytestmark = pytest.mark.skipif(not supported(), reason="reads /proc to see what is left")
 
@@ -133,6 +135,32 @@ def test_terminating_make_stops_it(run: Callable[..., RunningCopy]) -> None:
     os.kill(copy.pid, signal.SIGTERM)
     copy.wait_for_exit(12)
     copy.assert_nothing_left(1)
+
+
+def test_the_logs_come_out_where_standard_output_cannot_be_opened(tmp_path: Path) -> None:
+    """As after `su`, or with a parent that talks through sockets."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        environment = {**os.environ, "DATA_DIR": str(tmp_path), "PORT": str(free_port())}
+        (tmp_path / "static").mkdir()
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "config.serve"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        theirs.close()
+        ours.settimeout(30)
+        output = ""
+        while "Huey consumer started" not in output or "Listening at" not in output:
+            output += ours.recv(65536).decode()
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(12) == 0
+        while piece := ours.recv(65536):  # to the end: nobody holds the other side any more
+            output += piece.decode()
+    assert "Shutting down: Master" in output
 
 
 def test_a_taken_port_is_said_in_one_sentence(run: Callable[..., RunningCopy]) -> None:

@@ -1,13 +1,16 @@
 """What every page shares: who may see it, and one template for the page and its fragment."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required, permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -15,14 +18,37 @@ View = TypeVar("View", bound=Callable[..., Any])
 def dashboard_page(view: View) -> View:
     """GET for who may see the dashboard; others sign in (anonymous) or get 403."""
     allowed = permission_required("moderation.view_dashboard", raise_exception=True)
-    return login_required(allowed(require_safe(view)))
+    return signed_in(allowed(require_safe(view)))
 
 
 def job_action(view: View) -> View:
     """POST for who may start and steer jobs."""
     rights = ["moderation.view_dashboard", "moderation.run_jobs"]
     allowed = permission_required(rights, raise_exception=True)
-    return login_required(allowed(require_POST(view)))
+    return signed_in(allowed(require_POST(view)))
+
+
+def signed_in(view: View) -> View:
+    """Others sign in first.
+
+    A session that ends under an open page shows as an answer to htmx, which would put the sign-in
+    page where the fragment belongs: it is told to leave the page instead, and to come back.
+    """
+    page: Callable[..., HttpResponse] = login_required(view)
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        htmx = request.htmx  # type: ignore[attr-defined]
+        if request.user.is_authenticated or not htmx or htmx.history_restore_request:
+            return page(request, *args, **kwargs)
+        query = QueryDict(mutable=True)
+        query["next"] = htmx.current_url_abs_path or reverse("moderation:videos")
+        query["ended"] = "1"
+        return HttpResponseClientRedirect(
+            f"{reverse('moderation:login')}?{query.urlencode(safe='/')}"
+        )
+
+    return answer  # type: ignore[return-value]
 
 
 def render_page(

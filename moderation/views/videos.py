@@ -1,21 +1,21 @@
 """The list of videos, one video, its thumbnail and its bytes."""
 
-from functools import partial
 from pathlib import PurePath
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
 
-from chat.http_range import range_response
+from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, Conversation, Participant
 from chat.services.activity import Actor, record_visit
+from chat.stored_files import stored_file_response
 from moderation.filters import VideoFilter
 from moderation.long_lists import PAGE_SIZES, turn_to_page
-from moderation.playback import unlikely_because
+from moderation.playback import has_nothing_to_play, unlikely_because
 from moderation.tables import VideoTable
 from moderation.views.pages import dashboard_page, render_page
 
@@ -83,6 +83,7 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
             "history": entries[:HISTORY_ENTRIES],
             "more_history": len(entries) > HISTORY_ENTRIES,
             "conversation_key": f"#{attachment.conversation_id}",
+            "nothing_to_play": has_nothing_to_play(attachment),
             "unlikely_because": unlikely_because(attachment),
             "may_run_jobs": request.user.has_perm("moderation.run_jobs"),
         },
@@ -95,17 +96,18 @@ def video_stream(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
     attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
     download = "download" in request.GET
     try:
-        response = range_response(
+        response = stored_file_response(
             request,
-            partial(attachment.file.open, "rb"),
-            size=attachment.size,
+            attachment.file,
+            etag=attachment.sha256,
             content_type=attachment.content_type,
-            etag=f'"{attachment.sha256 or PurePath(str(attachment.file.name)).name}"',
             filename=attachment.original_name,
             as_attachment=download,
+            last_modified=attachment.created_at,
         )
-    except FileNotFoundError:
-        raise Http404("The file is no longer stored.") from None
+    except VideoError as error:
+        context = {"attachment": attachment, "error": error}
+        return render(request, "moderation/no_file.html", context, status=error.status)
     if request.method == "GET" and response.status_code in (200, 206):
         action = ActivityLog.Action
         record_visit(

@@ -93,6 +93,18 @@ def test_sorting(open_page: OpenPage) -> None:
     expect(page).to_have_url(re.compile("state=ready"))
 
 
+def test_the_keyboard_keeps_its_place(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/moderation/activity/")
+    page.locator("#sort-when").press("Enter")
+    when = page.get_by_role("columnheader", name="When")
+    expect(when).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("#sort-when")).to_be_focused()
+    page.get_by_role("link", name="Next page").press("Enter")
+    expect(page).to_have_url(re.compile("page=2"))
+    expect(page.locator(".total")).to_be_focused()
+
+
 def test_a_chip_takes_its_filter_away(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?q=zzz&codec=h264")
@@ -100,6 +112,19 @@ def test_a_chip_takes_its_filter_away(open_page: OpenPage) -> None:
     page.get_by_role("link", name="matches “zzz”").click()
     expect(page).to_have_url(re.compile(r"/videos/\?codec=h264$"))
     assert page.locator(ROWS).count() > 0
+
+
+def test_a_session_that_ends_meanwhile(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/moderation/videos/?codec=h264")
+    page.context.clear_cookies()
+    page.get_by_role("searchbox").fill("clip")
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_have_count(0)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile(r"/moderation/videos/\?codec=h264$"))
 
 
 def test_playing_and_seeking(open_page: OpenPage) -> None:

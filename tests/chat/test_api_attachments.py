@@ -284,6 +284,23 @@ class TestStream:
             address = PATHS[name].format(video.pk)
             assert as_nobody.get(f"{address}?{token}").status_code == 401
 
+    @pytest.mark.parametrize(
+        "start", [b"#EXTM3U\n", b"\xef\xbb\xbf#extm3u\n", b" \n<MPD ", b'<?xml version="1.0"?>']
+    )
+    def test_a_playlist_is_only_downloaded(
+        self, video: Attachment, as_owner: APIClient, start: bytes
+    ) -> None:
+        """A player would fetch every address that it names."""
+        content = start + b"https://example.org/segment.ts\n"
+        Path(video.file.path).write_bytes(content)
+
+        for bounds in ("bytes=0-", "bytes=9-"):
+            response = as_owner.get(PATHS["stream"].format(video.pk), headers={"range": bounds})
+            assert response.status_code == 415
+            assert response.json()["code"] == "not_a_video"
+        assert not entries("attachment_viewed")
+        assert read(as_owner.get(PATHS["download"].format(video.pk))) == content
+
 
 class TestThumbnail:
     path = PATHS["thumbnail"]

@@ -90,11 +90,16 @@ def assert_is_a_list(url: str, viewer: User, outsider: User, add_rows: Callable[
 
 def assert_guarded(url: str, outsider: User, method: str = "get") -> None:
     """Anonymous people are sent to sign in; people without the right get the designed 403."""
-    for headers in ({}, HTMX):
+    for headers in ({}, BACK):
         anonymous = getattr(Client(), method)(url, headers=headers)
         assert anonymous.status_code == 302
         assert anonymous.headers["Location"].startswith("/moderation/sign-in/?next=")
 
+    anonymous = getattr(Client(), method)(url, headers=HTMX)
+    assert not anonymous.content
+    assert anonymous.headers["HX-Redirect"].startswith("/moderation/sign-in/?next=")
+
+    for headers in ({}, HTMX):
         refused = getattr(signed_in(outsider), method)(url, headers=headers)
         assert refused.status_code == 403
         assert "You may not open this page" in refused.content.decode()

@@ -9,7 +9,7 @@ from chat.models import ActivityLog
 from chat.services import activity
 from chat.services.activity import SYSTEM
 from tests.conftest import PASSWORD
-from tests.moderation.pages import signed_in
+from tests.moderation.pages import HTMX, signed_in
 
 SIGN_IN = "/moderation/sign-in/"
 ACTION = ActivityLog.Action
@@ -27,6 +27,26 @@ def test_signing_in_leads_where_one_wanted_to_go(viewer: User) -> None:
     assert client.post(SIGN_IN, form).headers["Location"] == "/moderation/activity/?actor=a"
     entry = ActivityLog.objects.get(action=ACTION.SIGNED_IN)
     assert (entry.actor, entry.ip_address) == (viewer, "127.0.0.1")
+
+
+def test_a_session_that_ends_under_an_open_page(viewer: User) -> None:
+    """The whole window goes to sign in and comes back, not a part of the page."""
+    here = "/moderation/jobs/7/?code=corrupt&page=2"
+    headers = {**HTMX, "HX-Current-URL": f"http://testserver{here}"}
+    response = Client().get("/moderation/jobs/7/progress/?failed=1", headers=headers)
+    there = response.headers["HX-Redirect"]
+    page = Client().get(there).content.decode()
+    assert "Your session has ended" in page
+    form = {"username": "viewer", "password": PASSWORD, "next": here}
+    assert f'value="{here}"'.replace("&", "&amp;") in page
+    assert Client().post(SIGN_IN, form).headers["Location"] == here
+    assert "session has ended" not in Client().get(SIGN_IN).content.decode()
+
+
+@pytest.mark.parametrize("current", ["", "https://example.com/moderation/"])
+def test_it_comes_back_to_our_own_pages_only(current: str) -> None:
+    response = Client().get("/moderation/videos/", headers={**HTMX, "HX-Current-URL": current})
+    assert response.headers["HX-Redirect"].startswith(f"{SIGN_IN}?next=/moderation/videos/&")
 
 
 def test_it_leads_to_no_other_site(viewer: User) -> None:

@@ -1,6 +1,7 @@
 """One video: its page, thumbnail and bytes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -87,8 +88,40 @@ def test_the_stream_seeks(viewer: User, ready_video: Attachment) -> None:
 
 def test_a_file_that_is_gone(viewer: User, ready_video: Attachment) -> None:
     ready_video.file.storage.delete(ready_video.file.name)
-    assert signed_in(viewer).get(url_of(ready_video)).status_code == 200
-    assert signed_in(viewer).get(url_of(ready_video, "stream/")).status_code == 404
+    client = signed_in(viewer)
+    assert client.get(url_of(ready_video)).status_code == 200
+    for part in ("stream/", "stream/?download=1"):
+        assert client.head(url_of(ready_video, part)).status_code == 410
+        page = client.get(url_of(ready_video, part))
+        assert page.status_code == 410
+        assert "names a file that the storage does not have" in page.content.decode()
+    assert logged(ActivityLog.Action.ATTACHMENT_DOWNLOADED) == 0
+
+
+def test_a_file_that_was_cut_is_sent_as_long_as_it_is(
+    viewer: User, ready_video: Attachment
+) -> None:
+    with open(ready_video.file.path, "r+b") as file:
+        file.truncate(100)
+    response = signed_in(viewer).get(url_of(ready_video, "stream/"))
+    assert response.headers["Content-Length"] == "100"
+    assert len(b"".join(response.streaming_content)) == 100
+
+
+def test_a_playlist_is_not_played(viewer: User, legacy_video: MakeVideo, tmp_path: Path) -> None:
+    """A browser would fetch what it names, as the moderator."""
+    playlist = tmp_path / "trailer.mp4"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/moderation/jobs/\n")
+    attachment = legacy_video(playlist, content_type="video/mp4")
+    client = signed_in(viewer)
+    assert client.get(url_of(attachment, "stream/")).status_code == 415
+    saved = client.get(url_of(attachment, "stream/?download=1"))
+    assert b"".join(saved.streaming_content) == playlist.read_bytes()
+    assert "<video" in client.get(url_of(attachment)).content.decode()
+    VideoProcessingService().process_video_attachment(attachment)
+    page = client.get(url_of(attachment)).content.decode()
+    assert "<video" not in page
+    assert "not_a_video" in page
 
 
 def test_thumbnail(viewer: User, ready_video: Attachment) -> None:
