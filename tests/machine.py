@@ -32,14 +32,14 @@ def need_ffmpeg() -> None:
             lacking(program)
 
 
-def need_curl() -> None:
-    if shutil.which("curl") is None:
-        lacking("curl")
-
-
 def need_fingerprints() -> None:
     if importlib.util.find_spec("pdqhash") is None:
         lacking("pdqhash")
+
+
+def need_curl() -> None:
+    if shutil.which("curl") is None:
+        lacking("curl")
 
 
 def chromium() -> str:

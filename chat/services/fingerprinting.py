@@ -3,8 +3,9 @@ fast half in the caller's transaction, as ``video_service`` does for metadata.""
 
 import importlib.util
 import logging
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 INSTALL = "install a C++ compiler and start again, or see “Fingerprints” in the setup guide"
 # The share of the wall clock after which decoding stops with what it has.
 DECODING_SHARE = 0.8
-PICTURES = "pictures.raw"
+PICTURES, PART = "pictures.raw", "part.raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class FingerprintService:
         """What one child may use."""
         return Limits(
             wall_seconds=settings.FINGERPRINT_WALL_SECONDS,
-            cpu_seconds=int(settings.FINGERPRINT_WALL_SECONDS) + 1,
+            cpu_seconds=2 * int(settings.FINGERPRINT_WALL_SECONDS) + 1,  # of two threads
             memory_bytes=settings.MEDIA_MEMORY_BYTES,
             # Pictures on their way from ffmpeg to the hash, and a little for the result.
             output_bytes=PICTURE_SIDE_PIXELS**2 * settings.FINGERPRINT_MAX_FRAMES + 2**20,
@@ -115,36 +116,53 @@ class FingerprintService:
         return answer
 
     def _write_then_hash(self, path: Path, scratch: Path, sampling: Sampling) -> dict[str, Any]:
-        """With the ``ffmpeg`` engine: raw pictures from ffmpeg, hashed in a second child."""
-        deadline = time.monotonic() + self.limits.wall_seconds
+        """With the ``ffmpeg`` engine: raw pictures from ffmpeg, hashed in another child."""
         media = FfmpegMedia(path, scratch, self.media_limits)
         track = media.probe().video_stream.index
         pictures = scratch / PICTURES
-        arguments = self.ffmpeg_arguments(media.path, track, pictures, sampling)
-        finished = media_runner.run(arguments, self.limits, scratch, media.source)
-        if not pictures.exists() or not pictures.stat().st_size:
-            limit = libav_words.limit_named(finished.stderr)
-            raise limit or VideoError("no_decodable_frame", finished.stderr[-500:])
-        limits = Limits(
-            **{**self.limits.to_json(), "wall_seconds": media_runner.remaining(deadline)}
-        )
+        deadline = time.monotonic() + self.limits.wall_seconds
+        said = ""
+        with pictures.open("wb") as all_pictures:
+            for arguments in self.ffmpeg_runs(media.path, track, scratch / PART, sampling):
+                finished = media_runner.run(arguments, self.limits, scratch, media.source)
+                said = finished.stderr
+                if (scratch / PART).exists():
+                    with (scratch / PART).open("rb") as part:
+                        shutil.copyfileobj(part, all_pictures)
+                    (scratch / PART).unlink()
+                if deadline - time.monotonic() < self.limits.wall_seconds * (1 - DECODING_SHARE):
+                    break
+        if not pictures.stat().st_size:
+            raise libav_words.limit_named(said) or VideoError("no_decodable_frame", said[-500:])
         parameters = {
             "path": str(pictures),
             "first_seconds": 0,
             "step_seconds": sampling.step_seconds,
         }
         answer: dict[str, Any] = media_runner.run_task(
-            "prints.pictures", parameters, limits, scratch, pictures
+            "prints.pictures", parameters, self.limits, scratch, pictures
         )
         return answer
 
-    def ffmpeg_arguments(
+    def ffmpeg_runs(
         self, source: Path, track: int, target: Path, sampling: Sampling
+    ) -> Iterator[list[str]]:
+        """ffmpeg's argument lists that write the pictures as raw grey bytes to ``target``: one
+        for all, or one for each where they are reached by seeking."""
+        if not sampling.seeks:
+            yield self.ffmpeg_arguments(source, track, target, sampling)
+            return
+        for number in range(sampling.count):
+            one = Sampling(sampling.step_seconds, 1)
+            seek = number * sampling.step_seconds
+            yield self.ffmpeg_arguments(source, track, target, one, seek)
+
+    def ffmpeg_arguments(
+        self, source: Path, track: int, target: Path, sampling: Sampling, seek: int = 0
     ) -> list[str]:
-        """ffmpeg's argument list that writes the pictures as raw grey bytes to ``target``."""
         options: dict[str, Any] = {**self._options(), "threads": 2}
-        if sampling.key_frames_only:
-            options["skip_frame"] = "nokey"
+        if seek:
+            options["ss"] = seek
         side = PICTURE_SIDE_PIXELS
         output = (
             ffmpeg.input(f"file:{source}", **options)[str(track)]

@@ -18,9 +18,10 @@ MAX_DISTANCE_BITS = 31
 MIN_QUALITY = 50
 # Pictures are hashed in this size, each side in pixels; vPDQ takes none larger.
 PICTURE_SIDE_PIXELS = 512
-# Decoding more than this for one fingerprint is not worth it (five minutes of 1080p at 25 a
-# second); larger videos give their key frames only.
-MAX_DECODED_PIXELS = 1920 * 1080 * 25 * 300
+# What is decoded for one fingerprint: about two minutes of 1080p at 25 a second.
+MAX_DECODED_PIXELS = 1920 * 1080 * 25 * 120
+# Half of a usual distance between key frames: what is decoded after a seek, to reach a time.
+SECONDS_AFTER_SEEK = 2
 UNKNOWN_FRAME_RATE = 60.0
 
 PACKED = struct.Struct(">32sBI")
@@ -51,12 +52,12 @@ def telling(frames: Iterable[FrameHash]) -> list[FrameHash]:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which pictures of a video are hashed: ``count`` of them, one every ``step_seconds``; those
-    shown just then, or only the key frames nearest before."""
+    """Which pictures of a video are hashed: ``count`` of them, those shown every
+    ``step_seconds``; reached by seeking, or by decoding everything."""
 
     step_seconds: int
     count: int
-    key_frames_only: bool
+    seeks: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,18 +66,26 @@ class Sampling:
 def sampling_for(
     duration: float | None, pixels: int, frame_rate: float | None, max_frames: int
 ) -> Sampling:
-    """One picture a second; every 2, 4, 8 … seconds where that would be more than
-    ``max_frames``, so that copies of somewhat different length are looked at in the same places.
+    """One picture a second; every 2, 4, 8 … seconds where that would be more than ``max_frames``
+    or too much to decode.
+
+    Steps are powers of two, so that copies of another length, size or codec are looked at in the
+    same places: of two fingerprints the sparser one is found in the other.  Key frames alone
+    would be quicker, but an encoder puts them where it likes.
 
     ``duration`` is in seconds, None when unknown; ``pixels`` of one picture.
     """
     seconds = duration or float(max_frames)
+    pixels_a_second = pixels * (frame_rate or UNKNOWN_FRAME_RATE)
+    seeks = seconds * pixels_a_second > MAX_DECODED_PIXELS
     step = 1
-    while math.ceil(seconds / step) > max_frames:
+    while (count := math.ceil(seconds / step)) > max_frames or (
+        seeks
+        and count > 1
+        and count * min(step, SECONDS_AFTER_SEEK) * pixels_a_second > MAX_DECODED_PIXELS
+    ):
         step *= 2
-    decoded = pixels * seconds * (frame_rate or UNKNOWN_FRAME_RATE)
-    count = max(1, math.ceil(seconds / step))
-    return Sampling(step, count, key_frames_only=decoded > MAX_DECODED_PIXELS)
+    return Sampling(step, max(1, count), seeks)
 
 
 @dataclass(frozen=True, slots=True)

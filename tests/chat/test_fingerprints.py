@@ -86,14 +86,24 @@ def test_what_shows_nothing_matches_nothing() -> None:
 def test_one_picture_a_second_fewer_of_long_videos(
     duration: float | None, step: int, count: int
 ) -> None:
-    sampling = sampling_for(duration, 640 * 360, 25, 300)
+    sampling = sampling_for(duration, 160 * 120, 10, 300)
     assert (sampling.step_seconds, sampling.count) == (step, count)
 
 
-def test_only_key_frames_where_decoding_would_take_long() -> None:
-    assert sampling_for(301, 1920 * 1080, 25, 300).key_frames_only
-    assert sampling_for(None, 3840 * 2160, None, 300).key_frames_only
-    assert not sampling_for(20, 3840 * 2160, 60, 300).key_frames_only
+@pytest.mark.parametrize(
+    ("duration", "pixels", "rate", "expected"),
+    [
+        (20, 3840 * 2160, 60, Sampling(4, 5, True)),
+        (110, 1920 * 1080, 25, Sampling(1, 110)),
+        (3600, 1920 * 1080, 25, Sampling(64, 57, True)),
+        (3600, 640 * 360, 25, Sampling(16, 225, True)),
+        (900, 320 * 240, 25, Sampling(4, 225)),
+    ],
+)
+def test_seeking_where_decoding_all_would_take_long(
+    duration: float, pixels: int, rate: float, expected: Sampling
+) -> None:
+    assert sampling_for(duration, pixels, rate, 300) == expected
 
 
 # --- Real clips ---------------------------------------------------------------------------------
@@ -169,12 +179,13 @@ def test_a_turned_copy_is_hashed_as_displayed(engine: str, tmp_path: Path) -> No
     assert match(hashes(turned), hashes(original())).of_first < 0.2
 
 
-def test_key_frames_only(engine: str) -> None:
-    options = ("-c:v", "libx264", "-g", "20", "-keyint_min", "20", "-sc_threshold", "0")
+def test_seeking_looks_in_the_same_places(engine: str) -> None:
+    options = ("-c:v", "libx264", "-g", "17", "-sc_threshold", "0", "-crf", "30")
     often = copy("often.mp4", *options, "-pix_fmt", "yuv420p")
-    frames = hashes(often, key_frames_only=True, step_seconds=2, count=6)
-    assert len(frames) == 6
-    assert match(frames, hashes(original())).of_first >= 0.8
+    sparse = hashes(often, seeks=True, step_seconds=4, count=3)
+    assert [each.milliseconds for each in sparse] == [0, 4000, 8000]
+    assert match(sparse, hashes(original())).of_first == 1
+    assert hashes(often, step_seconds=4, count=3) == sparse or engine == "ffmpeg"
 
 
 def test_a_still_black_video_has_no_telling_picture(engine: str) -> None:

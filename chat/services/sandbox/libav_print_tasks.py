@@ -1,10 +1,9 @@
 """The fingerprint's pictures through PyAV, inside the sandboxed child: decoded, turned upright and
 hashed without a file between.  Runs in the media helper; knows no Django."""
 
-import math
+import gc
 import time
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import av.error
@@ -24,6 +23,9 @@ from chat.services.sandbox.libav_tasks import (
 )
 from chat.services.sandbox.print_tasks import hashed
 
+# Nearer than this to a wanted time everything is decoded: pictures come out later than they go in.
+NEAR_SECONDS = 2.0
+
 
 def video_task(parameters: dict[str, Any]) -> dict[str, Any]:
     """``{"path", "options", "sampling", "seconds"}`` → ``{"frames": [[hex, quality, seconds]]}``,
@@ -34,18 +36,21 @@ def video_task(parameters: dict[str, Any]) -> dict[str, Any]:
     """
     deadline = time.monotonic() + parameters["seconds"]
     sampling = Sampling(**parameters["sampling"])
-    pick = key_frames if sampling.key_frames_only else shown_frames
     frames: list[list[Any]] = []
     try:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             media.probe()  # chooses the track
-            media.reopen()
-            for seconds, frame in islice(pick(media, sampling, deadline), sampling.count):
+            media.reopen(threads=2)
+            for seconds, frame in shown_frames(media, sampling, deadline):
                 try:
                     picture = grey_picture(frame)
                 except (av.error.FFmpegError, ValueError):  # of a format that does not convert
                     continue
                 frames.append([*hashed(picture), seconds])
+                # A frame and its side data hold each other, and the child's memory is short.
+                # Cheap: what the helper had imported is frozen.
+                del frame
+                gc.collect()
             if not frames:
                 raise VideoError("no_decodable_frame", media.said[-500:])
     except VideoError as error:
@@ -53,42 +58,40 @@ def video_task(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"frames": frames}
 
 
-Shown = tuple[float, VideoFrame]  # seconds since the first picture; what is shown then
-
-
-def shown_frames(media: LibavMedia, sampling: Sampling, deadline: float) -> Iterator[Shown]:
-    """The pictures shown at 0, 1, 2 … steps, everything between decoded."""
+def shown_frames(
+    media: LibavMedia, sampling: Sampling, deadline: float
+) -> Iterator[tuple[float, VideoFrame]]:
+    """(seconds, the picture shown then) at 0, 1, 2 … steps after the first picture."""
+    times = (number * sampling.step_seconds for number in range(sampling.count))
+    wanted = next(times)
     first: float | None = None
     shown: VideoFrame | None = None
-    wanted = 0
-    for frame in media.frames(MAX_FRUITLESS_PACKETS):
-        if time.monotonic() >= deadline:
+    frames = media.frames(MAX_FRUITLESS_PACKETS)
+    while time.monotonic() < deadline:
+        frame = next(frames, None)
+        if frame is None:
             break
         if frame.pts is None:  # its time is unknown
             continue
         first = frame.time if first is None else first
-        while shown and frame.time - first > wanted:
-            yield wanted, shown
-            wanted += sampling.step_seconds
+        seconds = frame.time - first
+        if seconds <= wanted:
+            shown = frame
+            # Pictures that no other one needs are passed over on the way.
+            on_the_way = wanted - seconds > NEAR_SECONDS
+            media.stream.codec_context.skip_frame = "NONREF" if on_the_way else "DEFAULT"
+            continue
+        while seconds > wanted:
+            yield wanted, shown or frame
+            following = next(times, None)
+            if following is None:
+                return
+            wanted = following
         shown = frame
-    if shown and first is not None and shown.time - first >= wanted:
+        if sampling.seeks and media.seek(wanted) is not None:
+            frames, shown = media.frames(MAX_FRUITLESS_PACKETS), None
+    if shown and first is not None and (shown.time - first >= wanted or not wanted):
         yield wanted, shown
-
-
-def key_frames(media: LibavMedia, sampling: Sampling, deadline: float) -> Iterator[Shown]:
-    """The key frames nearest before 0, 1, 2 … steps, each once."""
-    media.stream.codec_context.skip_frame = "NONKEY"
-    first = last = -math.inf
-    for number in range(sampling.count):
-        if number and media.seek(number * sampling.step_seconds) is None:
-            return
-        frame = next(media.frames(MAX_FRUITLESS_PACKETS), None)
-        if frame is None or frame.pts is None or time.monotonic() >= deadline:
-            return
-        first = frame.time if not number else first
-        if frame.time > last:
-            last = frame.time
-            yield last - first, frame
 
 
 def grey_picture(frame: VideoFrame) -> Any:

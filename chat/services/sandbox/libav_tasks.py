@@ -158,13 +158,15 @@ class LibavMedia:
         self.reopen()
         return next(self.frames(MAX_FRUITLESS_PACKETS), None)
 
-    def reopen(self) -> None:
+    def reopen(self, threads: int = 1) -> None:
         """Back to the start of the chosen track, whether the file can be sought or not."""
         index = self.stream.index
         self.container.close()
         self.__enter__()
         self.stream = self.container.streams[index]  # type: ignore[assignment]
-        self.stream.thread_count = 1
+        self.stream.thread_count = threads
+        if threads > 1:
+            self.stream.thread_type = "AUTO"
 
     def seek(self, seconds: float) -> int | None:
         """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
