@@ -54,7 +54,7 @@ class KeyFrames:
         if len(found) < 2 < len(self.plan.times):
             found = list(self.in_one_pass()) or found
         if not found:
-            first = self.media.first
+            first = self.media.first_picture()
             if first is None:
                 raise VideoError("no_decodable_frame", self.media.said[-500:])
             found = [(0.0, picture_of(first, self.request))]

@@ -142,6 +142,10 @@ class LibavMedia:
         for seek in seek_points[:1]:
             if (picture := self._picture(seek, key_frames_only=True)) is not None:
                 return picture
+        return self.first_picture()
+
+    def first_picture(self) -> VideoFrame | None:
+        """The first one of the chosen track that decodes."""
         return self._picture(0.0, key_frames_only=False)
 
     def _picture(self, seek: float, *, key_frames_only: bool) -> VideoFrame | None:
