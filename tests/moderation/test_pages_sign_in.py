@@ -87,6 +87,10 @@ def test_nothing_there(viewer: User) -> None:
     assert "There is nothing here" in response.content.decode()
 
 
+def test_an_icon_for_pages_that_name_none() -> None:
+    assert "favicon" in Client().get("/favicon.ico").headers["Location"]
+
+
 def test_a_server_error_needs_no_context() -> None:
     response = server_error(RequestFactory().get("/"))
     assert response.status_code == 500
