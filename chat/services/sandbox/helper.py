@@ -26,6 +26,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.services.sandbox import system_calls
 from chat.services.sandbox.layers import Confinement, Limits, missing_layers, take_on
 
 LENGTH = struct.Struct("!I")
@@ -290,6 +291,7 @@ def main() -> None:
     missing = missing_layers(options["directory"])
     gc.collect()
     gc.freeze()  # the children share these pages
+    system_calls.give_back_memory()  # what they may take is counted from here
     helper = Helper(control, options["max_children"], tasks, missing, versions, unavailable)
     try:
         helper.serve()
