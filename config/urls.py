@@ -1,11 +1,21 @@
 """Where each part of the product lives."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+
+class Favicon(RedirectView):
+    """Browsers ask for it on pages that name no icon, such as Django's admin."""
+
+    def get_redirect_url(self, *_args: object, **_kwargs: object) -> str:
+        return static("favicon.svg")
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="moderation:videos"), name="home"),
+    path("favicon.ico", Favicon.as_view()),
     path("api/chat/", include("chat.urls_video")),
     path("api/auth/", include("chat.urls_auth")),
     path("moderation/", include("moderation.urls")),

@@ -133,12 +133,14 @@ class VideoFilter(DayRange):
     conversation = filters.CharFilter(
         label="Conversation",
         method="in_conversation",
+        max_length=200,
         widget=forms.TextInput(attrs={"list": "conversations", "placeholder": "Title or #number"}),
     )
     uploader = filters.CharFilter(
         label="Uploader",
         field_name="uploaded_by__username",
         lookup_expr="iexact",
+        max_length=150,
         widget=forms.TextInput(attrs={"list": "uploaders", "placeholder": "User name"}),
     )
 

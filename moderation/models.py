@@ -67,6 +67,13 @@ class Job(models.Model):
         return f"{self.get_kind_display()} #{self.pk}"
 
     @property
+    def started_by(self) -> str:
+        """A name, or what there is instead of one."""
+        if self.created_by is not None:
+            return self.created_by.get_username()
+        return "a deleted account" if self.started_from == "dashboard" else "the command line"
+
+    @property
     def is_finished(self) -> bool:
         return self.status not in self.UNFINISHED
 

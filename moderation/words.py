@@ -13,6 +13,8 @@ CODECS = {
     "vp9": "VP9",
     "av1": "AV1",
     "mpeg4": "MPEG-4",
+    "msmpeg4v2": "MS MPEG-4 v2",
+    "msmpeg4v3": "MS MPEG-4 v3",
     "mpeg2video": "MPEG-2",
     "mpeg1video": "MPEG-1",
     "theora": "Theora",
@@ -74,7 +76,7 @@ def duration_words(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{round(seconds, 1):g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

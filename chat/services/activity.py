@@ -9,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_ipv46_address
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
@@ -47,11 +49,19 @@ SYSTEM = Actor()
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The client's IP address; the proxy's word counts only when ``BEHIND_PROXY`` is set."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    if settings.SECURE_PROXY_SSL_HEADER and forwarded:
-        return str(forwarded).rsplit(",", 1)[-1].strip()
-    return request.META.get("REMOTE_ADDR") or None
+    """The client's IP address; the proxy's word counts only when ``BEHIND_PROXY`` is set.
+
+    None for what is no address, such as one with a port: the log must not fail over it.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    if settings.SECURE_PROXY_SSL_HEADER:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        address = forwarded.rpartition(",")[2].strip() or address
+    try:
+        validate_ipv46_address(address)
+    except ValidationError:
+        return None
+    return str(address)
 
 
 def entry(

@@ -22,7 +22,7 @@ class LoginView(auth_views.LoginView):
         return response
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        name = str(form.data.get("username", ""))[:150]
+        name = str(form.data.get("username", ""))[:150].replace("\0", "")  # PostgreSQL takes none
         activity.record(
             ActivityLog.Action.SIGN_IN_FAILED,
             Actor(ip_address=activity.client_address(self.request)),

@@ -91,7 +91,19 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
-document.addEventListener("htmx:afterSettle", showSelection);
+// The keyboard's place outlives what was swapped: its own element where htmx finds it again by its
+// id, else the head of the new list.
+let hadFocus = false;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  hadFocus = event.detail.target.contains(document.activeElement);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  showSelection();
+  if (hadFocus && document.activeElement === document.body) {
+    (find("#results .total") ?? find("#results"))?.focus({ preventScroll: true });
+  }
+  hadFocus = false;
+});
 document.addEventListener("htmx:historyRestore", showSelection);
 
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {

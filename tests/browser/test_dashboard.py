@@ -93,6 +93,18 @@ def test_sorting(open_page: OpenPage) -> None:
     expect(page).to_have_url(re.compile("state=ready"))
 
 
+def test_the_keyboard_keeps_its_place(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/moderation/activity/")
+    page.locator("#sort-when").press("Enter")
+    when = page.get_by_role("columnheader", name="When")
+    expect(when).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("#sort-when")).to_be_focused()
+    page.get_by_role("link", name="Next page").press("Enter")
+    expect(page).to_have_url(re.compile("page=2"))
+    expect(page.locator(".total")).to_be_focused()
+
+
 def test_a_chip_takes_its_filter_away(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?q=zzz&codec=h264")

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from chat.models import ActivityLog, Attachment, Conversation
-from chat.services.activity import SYSTEM
+from chat.services.activity import SYSTEM, Actor
 from moderation import backfill, tasks
 from moderation.models import Job
 from moderation.scopes import Scope
@@ -199,3 +199,19 @@ def test_the_indicator_shows_what_runs(viewer: User, outsider: User) -> None:
     assert "1 job running" in html
     assert f'href="/moderation/jobs/{job.pk}/"' in html
     assert_guarded(f"{URL}running/", outsider)
+
+
+def test_who_started_it_is_never_somebody_else(viewer: User, operator: User) -> None:
+    scope, actor = Scope(only="all"), Actor(user=operator)
+    by_hand = backfill.create_job(Job.Kind.METADATA, scope, actor, "dashboard")
+    for job, before, after in (
+        (by_hand, "operator", "a deleted account"),
+        (new_job(), "the command line", "the command line"),
+    ):
+        assert f"started by {before} " in page_of(viewer, job)
+        User.objects.filter(username="operator").delete()
+        assert f"started by {after} " in page_of(viewer, job)
+
+
+def page_of(viewer: User, job: Job) -> str:
+    return signed_in(viewer).get(f"{URL}{job.pk}/").content.decode()

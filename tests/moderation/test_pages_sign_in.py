@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.views.defaults import server_error
 
-from chat.models import ActivityLog
+from chat.models import ActivityLog, Conversation, Message
 from chat.services import activity
 from chat.services.activity import SYSTEM
 from tests.conftest import PASSWORD
@@ -87,6 +87,10 @@ def test_nothing_there(viewer: User) -> None:
     assert "There is nothing here" in response.content.decode()
 
 
+def test_an_icon_for_pages_that_name_none() -> None:
+    assert "favicon" in Client().get("/favicon.ico").headers["Location"]
+
+
 def test_a_server_error_needs_no_context() -> None:
     response = server_error(RequestFactory().get("/"))
     assert response.status_code == 500
@@ -109,6 +113,15 @@ def test_the_admin_is_for_superusers(admin: User, viewer: User, path: str) -> No
     activity.record(ACTION.SIGNED_IN, SYSTEM, admin)
     assert signed_in(admin).get(f"/admin/{path}").status_code == 200
     assert signed_in(viewer).get(f"/admin/{path}").status_code == 302
+
+
+def test_the_admin_changes_nothing_behind_the_log(admin: User, conversation: Conversation) -> None:
+    client = signed_in(admin)
+    for row in (conversation, Message.objects.create(conversation=conversation, content="a")):
+        url = f"/admin/chat/{row._meta.model_name}/{row.pk}"
+        assert client.get(f"{url}/change/").status_code == 200
+        assert client.post(f"{url}/change/", {"title": "x", "content": "x"}).status_code == 403
+        assert client.post(f"{url}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_the_admin_cannot_touch_the_log(admin: User) -> None:

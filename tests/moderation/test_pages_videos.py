@@ -114,6 +114,8 @@ def test_a_conversation_by_number(viewer: User, conversation: Conversation) -> N
         ("state=<b>", "state"),
         ("q=a%00b", "q"),
         ("q=" + "x" * 300, "q"),
+        ("conversation=" + "x" * 60_000, "conversation"),  # SQLite refuses so long a pattern
+        ("uploader=" + "x" * 300, "uploader"),
     ],
 )
 def test_a_wrong_value_is_said_at_its_field(

@@ -35,7 +35,8 @@ def test_sizes(size: int | None, words: str) -> None:
     ("seconds", "words"),
     [
         (None, ""),
-        (0, "0.0 s"),
+        (0, "0 s"),
+        (5.0, "5 s"),
         (9.94, "9.9 s"),
         (59.4, "59 s"),
         (59.6, "1 min"),
