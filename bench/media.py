@@ -202,20 +202,30 @@ def layers(path: Path, count: int = 200) -> None:
 
 def stages(files: list[Path], rounds: int) -> None:
     helper = MediaHelper(2)
-    spent: dict[str, float] = {}
+    spent: dict[str, list[float]] = {}
     for _ in range(rounds):
         for path in files:
-            started = time.perf_counter()
+            asked = time.monotonic()
             answer = ask(helper, "bench.stages", path)
-            whole = time.perf_counter() - started
+            answered = time.monotonic()
             assert isinstance(answer, dict)
-            for stage, seconds in {**answer, "as the worker sees it": whole}.items():
-                spent[stage] = spent.get(stage, 0.0) + seconds
+            began, ended = answer.pop("began"), answer.pop("ended")
+            answer |= {
+                "whole call": answered - asked,
+                "start: ask, fork, take layers on": began - asked,
+                "all in the child": ended - began,
+                "end: write, exit, answer, clean up": answered - ended,
+            }
+            for stage, seconds in answer.items():
+                spent.setdefault(stage, []).append(seconds)
     helper.stop()
-    print("\nWhere the time of the libav engine goes, ms per video, mean:")
-    outside = spent["as the worker sees it"] - spent["all in the child"]
-    for stage, seconds in {**spent, "start, end, answer": outside}.items():
-        print(f"  {stage:30} {seconds / rounds / len(files) * 1e3:6.2f}")
+    count = rounds * len(files)
+    print(
+        "\nWhere the time of the libav engine goes, ms (mean over all videos; median where it is):"
+    )
+    for stage, seconds in sorted(spent.items(), key=lambda item: -sum(item[1])):
+        mean, median = sum(seconds) / count, statistics.median(seconds)
+        print(f"  {stage:36} {mean * 1e3:6.2f} {median * 1e3:6.2f}")
 
 
 def main() -> None:

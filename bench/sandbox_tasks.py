@@ -37,12 +37,12 @@ def nothing(_parameters: dict[str, Any]) -> None:
 
 
 def examine_in_stages(parameters: dict[str, Any]) -> dict[str, float]:
-    """Seconds spent in each stage, and in all."""
+    """Seconds spent in each stage; "began" and "ended" are times of the machine's clock."""
+    began = time.monotonic()
     for stage, (owner, name) in STAGES.items():
         timed(stage, owner, name)
-    started = time.perf_counter()
     libav_tasks.examine_task(parameters)
-    return {**spent, "all in the child": time.perf_counter() - started}
+    return {**spent, "began": began, "ended": time.monotonic()}
 
 
 TASKS = {"bench.nothing": nothing, "bench.stages": examine_in_stages}
