@@ -271,6 +271,14 @@ def restore_signals() -> None:
 # --- Start --------------------------------------------------------------------------------------
 
 
+def refuse_threads() -> None:
+    """The helper forks, and its children's death signal is tied to the thread that forked them:
+    there must be one only."""
+    tasks = "/proc/self/task"
+    if os.path.isdir(tasks) and len(os.listdir(tasks)) > 1:
+        raise RuntimeError("a task module left a thread behind in the media helper")
+
+
 def main() -> None:
     options = json.loads(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
@@ -288,9 +296,12 @@ def main() -> None:
         else:
             tasks.update(module.TASKS)
             versions.update(getattr(module, "VERSIONS", {}))
-    missing = missing_layers(options["directory"])
+    # What the warm-ups left is freed here: a decoder that had threads, freed in a child, would
+    # wait for threads that are not there.
     gc.collect()
+    refuse_threads()
     gc.freeze()  # the children share these pages
+    missing = missing_layers(options["directory"])
     system_calls.give_back_memory()  # what they may take is counted from here
     helper = Helper(control, options["max_children"], tasks, missing, versions, unavailable)
     try:
