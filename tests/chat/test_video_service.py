@@ -184,7 +184,8 @@ def test_refuses_what_passes_a_limit():
     assert refused(path, max_duration_seconds=0.5) == "too_long"
     assert refused(path, max_streams=1) == "too_many_streams"
     assert refused(path, wall_seconds=0.001) == "time_limit"
-    assert refused(path, memory_bytes=16 * 1024**2) != ""
+    starved = refused(path, memory_bytes=2 * 1024**2)
+    assert starved in ("memory_limit", "decoder_crashed")
 
 
 class Listener(threading.Thread):

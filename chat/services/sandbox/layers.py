@@ -53,6 +53,12 @@ class Confinement:
     limits: Limits
 
 
+def address_space_bytes() -> int:
+    """Of this process, as RLIMIT_AS counts it: the first field of /proc/self/statm, in pages."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
 def limit_resources(confinement: Confinement) -> None:
     limits = confinement.limits
     for kind, amount in (
@@ -63,7 +69,10 @@ def limit_resources(confinement: Confinement) -> None:
     ):
         resource.setrlimit(kind, (amount, amount))
     if sys.platform == "linux":  # macOS accepts the call and ignores or refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        # A tool starts from nothing; a task begins with what it shares with the helper.
+        shared = 0 if confinement.may_execute else address_space_bytes()
+        amount = shared + limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (amount, amount))
 
 
 def end_with_parent(_confinement: Confinement) -> None:
