@@ -184,8 +184,9 @@ def test_refuses_what_passes_a_limit():
     assert refused(path, max_duration_seconds=0.5) == "too_long"
     assert refused(path, max_streams=1) == "too_many_streams"
     assert refused(path, wall_seconds=0.001) == "time_limit"
-    starved = refused(path, memory_bytes=2 * 1024**2)
-    assert starved in ("memory_limit", "decoder_crashed")
+    large = clip("large.mp4", source="testsrc=size=1920x1080:rate=5:duration=0.4", audio=False)
+    starved = refused(large, memory_bytes=2 * 1024**2)
+    assert starved in ("memory_limit", "decoder_crashed", "no_decodable_frame")
 
 
 class Listener(threading.Thread):

@@ -192,6 +192,8 @@ class LibavMedia:
                 if packet is None:
                     return
                 frames = packet.decode()
+            except MemoryError as error:  # PyAV's own is one of these too
+                raise VideoError("memory_limit", f"decoding: {error!r}") from error
             except (av.error.FFmpegError, ValueError):
                 frames = []
             fruitless -= not frames
