@@ -26,6 +26,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.services.sandbox import system_calls
 from chat.services.sandbox.layers import Confinement, Limits, missing_layers, take_on
 
 LENGTH = struct.Struct("!I")
@@ -38,6 +39,20 @@ CLEAN_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "AV_LOG_FORCE_NOCOLOR": "1",
     "MALLOC_ARENA_MAX": "2",
+}
+# Half of what a short-lived child costs are page faults.  Here glibc takes memory in large pages
+# and keeps it, and the linker resolves names once, in the helper, instead of in every child.
+HELPER_ENVIRONMENT = {
+    **CLEAN_ENVIRONMENT,
+    "LD_BIND_NOW": "1",
+    "GLIBC_TUNABLES": ":".join(
+        (
+            "glibc.malloc.hugetlb=1",
+            "glibc.malloc.mmap_threshold=536870912",
+            "glibc.malloc.trim_threshold=1073741824",
+            "glibc.malloc.top_pad=16777216",
+        )
+    ),
 }
 
 
@@ -271,6 +286,7 @@ def main() -> None:
     missing = missing_layers(options["directory"])
     gc.collect()
     gc.freeze()  # the children share these pages
+    system_calls.return_free_memory()  # else a child has it beyond its limit
     helper = Helper(control, options["max_children"], tasks, missing)
     try:
         helper.serve()

@@ -32,6 +32,12 @@ def checked(result: int) -> int:
     return result
 
 
+def return_free_memory() -> None:
+    """Give what the allocator keeps in reserve back to the system (glibc only)."""
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
 def set_death_signal(signal_number: int) -> None:
     """This process gets the signal when the thread that forked it ends."""
     checked(libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0))
