@@ -156,7 +156,10 @@ def outcome(path: Path, engine: str) -> str:
         found = service.examine(path)
     except VideoError as error:
         if error.code == "decoder_crashed":
-            return f"decoder_crashed ({error.detail.partition(':')[0]})"
+            # By a signal ("ended by SIGSEGV: …"), or by an exception at the end of a traceback.
+            by_signal = error.detail.startswith("ended by")
+            said = error.detail if by_signal else error.detail.rstrip().rpartition("\n")[2]
+            return f"decoder_crashed ({said.partition(':')[0]})"
         return error.code
     duration = found.metadata.duration
     if duration is not None and not 0 < duration <= settings.VIDEO_MAX_DURATION_SECONDS:

@@ -28,7 +28,7 @@ from django.conf import settings
 
 from chat.errors import VideoError
 from chat.services.sandbox.helper import (
-    CLEAN_ENVIRONMENT,
+    HELPER_ENVIRONMENT,
     LENGTH,
     RESULT,
     SANDBOX_FAILED,
@@ -197,7 +197,7 @@ class MediaHelper:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-c", program, json.dumps(options)],
                 stdin=theirs.fileno(),
-                env=dict(CLEAN_ENVIRONMENT),
+                env=dict(HELPER_ENVIRONMENT),
                 cwd="/",
                 start_new_session=True,
             )

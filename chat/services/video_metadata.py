@@ -13,6 +13,7 @@ from chat.errors import VideoError
 
 MIN_FRAME_RATE = 0.001  # a picture in a quarter of an hour; less would be stored as 0
 MAX_FRAME_RATE = 300.0  # above it stands a time base (1000/1), not a rate
+MIN_SANE_DURATION_SECONDS = 0.001  # less would be stored as 0
 MAX_SANE_DURATION_SECONDS = 100 * 3600.0
 # How far a header may be from the packets and still be believed: seconds, and a share.
 DURATION_TOLERANCE_SECONDS = 0.5
@@ -190,10 +191,10 @@ def display_size(stream: ProbedStream, rotation: int) -> tuple[int, int]:
 
 
 def sane_seconds(value: float | None) -> float | None:
-    """The value when it can be a duration: finite, above zero, below 100 hours."""
-    if value is None or not math.isfinite(value) or not 0 < value < MAX_SANE_DURATION_SECONDS:
+    """The value when it can be a duration: finite, a millisecond or more, below 100 hours."""
+    if value is None or not math.isfinite(value):
         return None
-    return value
+    return value if MIN_SANE_DURATION_SECONDS <= value < MAX_SANE_DURATION_SECONDS else None
 
 
 def true_duration(probe: Probe, stream: ProbedStream) -> float | None:

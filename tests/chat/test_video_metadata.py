@@ -85,6 +85,8 @@ def test_rotation_turns_the_stretched_picture():
         (float("inf"), 0.0, (5.0,), 5.0),
         (float("nan"), 0.0, (), None),
         (1.7e10, 0.0, (), None),
+        (0.0003, 0.0, (), None),  # nothing would be left of it
+        (0.0003, 0.0, (2.0,), 2.0),
         (12.0, 0.0, (), 12.0),
         (10.0, 100.0, (110.0,), 10.0),  # a broadcast that starts late
     ],

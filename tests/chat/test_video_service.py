@@ -318,3 +318,29 @@ def test_a_passing_failure_does_not_spoil_a_ready_video(legacy_video):
     after = Attachment.objects.get(pk=attachment.pk)
     assert (after.processing_state, after.codec) == ("ready", "h264")
     assert after.thumbnail.storage.exists(after.thumbnail.name)
+
+
+def with_late_sound(flv: bytes, seconds: float) -> bytes:
+    """The FLV without what is heard before ``seconds``, and without a word of it in the header
+    (Adobe Flash Video File Format 10.1, annex E)."""
+    kept = bytearray(flv[:4] + b"\x01" + flv[5:13])
+    at = 13
+    while at < len(flv):
+        kind, size = flv[at], int.from_bytes(flv[at + 1 : at + 4], "big")
+        milliseconds = int.from_bytes(flv[at + 7 : at + 8] + flv[at + 4 : at + 7], "big")
+        end = at + 11 + size + 4
+        if kind == 9 or (kind == 8 and milliseconds >= seconds * 1000):
+            kept += flv[at:end]
+        at = end
+    return bytes(kept)
+
+
+def test_a_track_that_appears_late_does_not_matter(tmp_path):
+    pictures, sound = "testsrc=size=128x96:rate=25:duration=30[out0]", "sine=duration=30[out1]"
+    options = ("-c:v", "flv1", "-c:a", "libmp3lame", "-ar", "44100")
+    whole = clip("late.flv", *options, source=f"{pictures};{sound}", audio=False)
+    path = tmp_path / "late.flv"
+    path.write_bytes(with_late_sound(whole.read_bytes(), 25.0))
+    found = service().examine(path).metadata
+    assert (found.width, found.height) == (128, 96)
+    assert found.duration == pytest.approx(30.0, abs=0.2)

@@ -39,6 +39,14 @@ from chat.services.video_metadata import (
 )
 
 POSTER = "poster.jpg"
+# What PyAV may raise at the end of a file in which tracks appeared after its start (FLV, MPEG): it
+# looks past the end of its list of them.
+LATE_TRACKS = (IndexError,)
+# Opened once in the helper: a decoder's tables are computed then, and every child has them.
+DECODERS = (
+    "h264", "hevc", "vp8", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "h263", "flv", "mjpeg",
+    "aac", "mp3", "opus", "ac3",
+)  # fmt: skip
 RGB, UNSPECIFIED = 0, 2  # matrices of ISO/IEC 23091-2
 MICROSECONDS = 1_000_000
 # Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
@@ -129,9 +137,9 @@ class LibavMedia:
     def _packets(self) -> list[tuple[int, float | None, float | None]]:
         """(track, time, duration) of the first packet and of those after the last key frame."""
         found: list[tuple[int, float | None, float | None]] = []
-        with contextlib.suppress(av.error.FFmpegError, ValueError):
+        with contextlib.suppress(av.error.FFmpegError, ValueError, *LATE_TRACKS):
             found += [described(packet) for packet in limited(self.container.demux(), 1)]
-        with contextlib.suppress(av.error.FFmpegError, ValueError, OverflowError):
+        with contextlib.suppress(av.error.FFmpegError, ValueError, OverflowError, *LATE_TRACKS):
             self.container.seek(libav_words.FAR_END_SECONDS * MICROSECONDS)
             for packet in limited(self.container.demux(), libav_words.TAIL_PACKETS):
                 found.append(described(packet))
@@ -194,7 +202,7 @@ class LibavMedia:
                 frames = packet.decode()
             except MemoryError as error:  # PyAV's own is one of these too
                 raise VideoError("memory_limit", f"decoding: {error!r}") from error
-            except (av.error.FFmpegError, ValueError):
+            except (av.error.FFmpegError, ValueError, *LATE_TRACKS):
                 frames = []
             fruitless -= not frames
             yield from frames
@@ -403,6 +411,8 @@ def warm_up() -> None:
         with LibavMedia(str(clip), {}) as media:
             is_blank(examine(media, bounds).poster)
     deinterlaced(VideoFrame(64, 64, "yuv420p"))
+    for name in DECODERS:
+        av.CodecContext.create(name, "r").open()
     for transfer in (PQ, HLG):
         colour_table(transfer)
 
