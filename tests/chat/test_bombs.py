@@ -142,7 +142,8 @@ def outcome(path: Path, helper: MediaHelper, scratch: Path) -> str:
         assert found.poster.jpeg
     except VideoError as error:
         code = error.code
-    assert time.monotonic() - started < WALL_SECONDS + 3
+    # Twice the time for the second chance, and room for a busy machine: it ended, it did not hang.
+    assert time.monotonic() - started < 3 * WALL_SECONDS + 20
     assert list(scratch.iterdir()) == []
     assert running_children(helper) == []
     assert helper.counts.helpers_started == helpers_before

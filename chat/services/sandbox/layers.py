@@ -19,6 +19,7 @@ SYSTEM_FILES = (
     "/sys/devices/system/cpu",
     "/etc/fonts",
 )
+LIBRARY_PAGES_BYTES = 32 * 1024**2
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
@@ -53,10 +54,11 @@ class Confinement:
     limits: Limits
 
 
-def address_space_bytes() -> int:
-    """Of this process, as RLIMIT_AS counts it: the first field of /proc/self/statm, in pages."""
+def shared_bytes() -> tuple[int, int]:
+    """Of this process, address space and resident memory: /proc/self/statm counts pages."""
     with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+        mapped, resident = file.read().split()[:2]
+    return int(mapped) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
 def limit_resources(confinement: Confinement) -> None:
@@ -69,9 +71,12 @@ def limit_resources(confinement: Confinement) -> None:
     ):
         resource.setrlimit(kind, (amount, amount))
     if sys.platform == "linux":  # macOS accepts the call and ignores or refuses it
-        # A tool starts from nothing; a task begins with what it shares with the helper.
-        shared = 0 if confinement.may_execute else address_space_bytes()
-        amount = shared + limits.memory_bytes
+        amount = limits.memory_bytes
+        if not confinement.may_execute:
+            # A tool starts from nothing; a task begins with what it shares with the helper, of
+            # which what is resident counts, and what becomes so when a library is used.
+            mapped, resident = shared_bytes()
+            amount += mapped - resident - LIBRARY_PAGES_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (amount, amount))
 
 
