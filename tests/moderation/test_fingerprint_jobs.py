@@ -94,6 +94,6 @@ def test_a_worker_without_the_library_stops_the_job(
         job = run()
     finally:
         without.stop()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "pdqhash is not installed" in job.error
     assert not job.failures.exists()
