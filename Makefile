@@ -8,6 +8,9 @@ python := .venv/bin/python
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
+# A process for each processor; tests of one xdist_group share something and stay in one process.
+in-parallel := -n auto --dist loadgroup
+
 .PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
 	clean install install-test
 
@@ -31,7 +34,7 @@ migrate: install ## bring the database and the static files up to date
 test: check ## everything: lint, types, imports, migrations, deployment check, tests (ARGS="-k range")
 	$(python) manage.py makemigrations --check --dry-run
 	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest $(in-parallel) $(ARGS)
 
 check: install-test ## lint, formatting, types, import rules
 	$(python) -m ruff check .

@@ -16,7 +16,10 @@ import pytest
 
 from tests.running import ROOT, RunningCopy, eventually, free_port, supported
 
-pytestmark = pytest.mark.skipif(not supported(), reason="reads /proc to see what is left")
+pytestmark = [
+    pytest.mark.skipif(not supported(), reason="reads /proc to see what is left"),
+    pytest.mark.xdist_group("make"),
+]
 
 ADMIN = {"ADMIN_USERNAME": "keeper", "ADMIN_PASSWORD": "a long way to go 42"}
 

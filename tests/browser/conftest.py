@@ -81,6 +81,13 @@ def answers(url: str) -> bool:
         return False
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stage is the dearest thing there is to set up: one process of a parallel run has it."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 # Playwright's loop lives in this thread, and Django refuses its database beside a running loop:
 # so no longer than one module.
 @pytest.fixture(scope="module")
