@@ -14,6 +14,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.connections import env_database
 from config.env import env_bool, env_choice, env_float, env_int, env_list, env_path, env_str
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -146,24 +147,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- Database -----------------------------------------------------------------------------------
-# WAL with IMMEDIATE transactions: no lock errors among concurrent writers.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "db.sqlite3",
-        "OPTIONS": {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": (
-                "PRAGMA journal_mode=WAL;"
-                "PRAGMA synchronous=NORMAL;"
-                "PRAGMA foreign_keys=ON;"
-                "PRAGMA cache_size=-64000;"
-                "PRAGMA temp_store=MEMORY;"
-            ),
-        },
-    }
-}
+DATABASES = {"default": env_database("DATABASE_URL", DATA_DIR / "db.sqlite3")}
 
 # --- Background work ----------------------------------------------------------------------------
 # The database is the record; Huey carries wake-ups only, in a file of its own.
