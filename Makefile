@@ -24,8 +24,8 @@ run: install ## install what is missing and serve (PORT=8000 HOST=127.0.0.1 DATA
 web: migrate ## the web server alone
 	@exec $(python) -m gunicorn --config config/gunicorn.py config.wsgi
 
-worker: install ## the consumer of background jobs alone
-	@exec $(python) manage.py run_huey
+worker: install ## the consumer of one queue alone (QUEUE=jobs or uploads)
+	@exec $(python) manage.py run_huey --queue $(or $(QUEUE),jobs)
 
 migrate: install ## bring the database and the static files up to date
 	@$(python) manage.py migrate --verbosity 1

@@ -1,4 +1,4 @@
-"""DATABASE_URL: which database, as Django's settings.
+"""DATABASE_URL and HUEY_URL: which database and which queue, as Django's and Huey's settings.
 
 Like ``config.env``: nonsense stops the process with a sentence that names the variable.  The
 sentences never repeat a password.
@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -47,6 +48,25 @@ def env_database(name: str, default_file: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def env_queue(name: str, default_file: Path) -> dict[str, Any]:
+    """Huey's class and the arguments of its storage for ``sqlite:///PATH``, ``redis://…`` or
+    ``postgresql://…``: {"huey_class", "connection"}."""
+    url = os.environ.get(name, "").strip()
+    schemes = ("sqlite", "redis", "rediss", "unix", "postgres", "postgresql")
+    scheme = scheme_of(name, url, schemes)
+    if scheme == "sqlite":
+        # Without fsync: a wake-up that a crash of the machine loses costs nothing but time.
+        connection = {"filename": str(sqlite_file(name, url, default_file)), "fsync": False}
+        return {"huey_class": "huey.SqliteHuey", "connection": connection}
+    if scheme in ("redis", "rediss", "unix"):
+        check_redis(name, url)
+        return {"huey_class": "huey.RedisHuey", "connection": {"url": url}}
+    check_postgresql(name, url)
+    # Its tables are made by `migrate`, and not by each process at each start.
+    connection = {"dsn": url, "create_tables": False}
+    return {"huey_class": "huey.PostgresHuey", "connection": connection}
+
+
 def scheme_of(name: str, url: str, known: tuple[str, ...]) -> str:
     """``sqlite`` for no URL at all."""
     if not url:
@@ -65,6 +85,31 @@ def sqlite_file(name: str, url: str, default: Path) -> Path:
     if host or not path:
         raise refused(name, url, "write sqlite:///PATH, with a fourth slash when absolute")
     return Path(path).expanduser().resolve()
+
+
+def check_redis(name: str, url: str) -> None:
+    from redis import ConnectionPool  # only who uses it loads it
+
+    try:
+        ConnectionPool.from_url(url)  # connects to nothing yet
+    except ValueError as error:
+        raise refused(name, url, str(error)) from None
+    _, _, database = url.partition("://")[2].partition("?")[0].partition("/")
+    if not url.startswith("unix://") and database.strip("/") and not database.isdecimal():
+        raise refused(name, url, "databases of Redis are numbered: redis://HOST:PORT/0")
+
+
+def check_postgresql(name: str, url: str) -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        urlsplit(url).port  # noqa: B018 - libpq finds a wrong one only as it connects
+        conninfo_to_dict(url)
+    except ValueError as error:
+        raise refused(name, url, str(error)) from None
+    except ProgrammingError as error:
+        raise refused(name, url, str(error).strip().replace(url, "…")) from None
 
 
 def refused(name: str, url: str, why: str) -> ImproperlyConfigured:

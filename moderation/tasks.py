@@ -1,8 +1,6 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
-import platform
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -10,7 +8,6 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from huey import crontab
-from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
 
 from chat.models import Attachment
 from chat.services import orphans, uploads
@@ -18,12 +15,12 @@ from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import lease, owner_name, release_dead
-from moderation.models import Chunk, Job, WorkerSeen
+from moderation.models import Chunk, Job
+from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
 
 
 def workers() -> int:
-    consumer: dict[str, Any] = settings.HUEY["consumer"]  # type: ignore[assignment]
-    return int(consumer["workers"])
+    return settings.QUEUE_WORKERS["jobs"]
 
 
 def wake(job: Job) -> None:
@@ -40,7 +37,7 @@ def enqueue(job_id: int, times: int) -> None:
         work(job_id)
 
 
-@db_task()
+@task(JOBS)
 def work(job_id: int) -> None:
     """A slice of work; asks for the next one as long as there is more."""
     job = Job.objects.filter(pk=job_id).first()
@@ -53,7 +50,7 @@ def work(job_id: int) -> None:
         enqueue(job_id, 1)
 
 
-@db_task()
+@task(UPLOADS)
 def make_renditions(attachment_id: int, after: str = "") -> None:
     """The next kind of rendition that the video lacks; asks for the one after it."""
     attachment = Attachment.objects.filter(pk=attachment_id).first()
@@ -67,35 +64,22 @@ def make_renditions(attachment_id: int, after: str = "") -> None:
         make_renditions(attachment_id, left[0].name)
 
 
-@db_periodic_task(crontab(minute="*"))
+@periodic_task(crontab(minute="*"), apart=timedelta(seconds=30))
 def sweep_each_minute() -> None:
     sweep()
 
 
-@db_periodic_task(crontab(minute="7"))
+@periodic_task(crontab(minute="7"), apart=timedelta(minutes=30))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
 
 
-@db_periodic_task(crontab(hour="3", minute="17"))
+@periodic_task(crontab(hour="3", minute="17"), apart=timedelta(hours=12))
 def sweep_orphans() -> None:
     orphans.sweep_orphans()
 
 
-@db_periodic_task(crontab(minute="*"))
-def tell_each_minute() -> None:
-    """Shown on the health page: scheduler, queue and a worker are alive."""
-    WorkerSeen.tell(platform.node())
-
-
-@on_startup()
-@close_db
-def tell_on_startup() -> None:
-    WorkerSeen.tell(platform.node())
-
-
-@on_startup()
-@close_db
+@on_startup(JOBS)
 def sweep_on_startup() -> None:
     """Go on at once with what the last consumer left."""
     sweep(timedelta(0))

@@ -117,7 +117,8 @@ class RunningCopy:
             eventually("the site answers", serving, START_SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output}\n{self.processes()}") from None
-        eventually("the consumer runs", self.consumer, 30)
+        for queue in ("jobs", "uploads"):
+            eventually(f"the consumer of {queue} runs", lambda q=queue: self.consumer(q), 30)
         return self
 
     def processes(self) -> dict[int, str]:
@@ -140,8 +141,8 @@ class RunningCopy:
     def web_server(self) -> int | None:
         return self.main_process("-m gunicorn")
 
-    def consumer(self) -> int | None:
-        return self.main_process("manage.py run_huey")
+    def consumer(self, queue: str = "jobs") -> int | None:
+        return self.main_process(f"manage.py run_huey --queue {queue}")
 
     def supervisor(self) -> int | None:
         return self.main_process("-m config.serve")

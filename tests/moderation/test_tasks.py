@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from huey.contrib.djhuey import HUEY
 
 from chat.models import Attachment
 from chat.services.activity import SYSTEM
-from moderation import backfill, chunks, tasks
+from moderation import backfill, chunks, queues, tasks
 from moderation.models import Chunk, Job
 from moderation.scopes import Scope
 from tests.clips import clip
@@ -79,7 +78,7 @@ def stand_in(tool: Path) -> dict[str, str]:
 
 
 def start_consumer(site: Installation) -> Process:
-    return site.start("run_huey")
+    return site.start("run_huey", "--queue", "jobs")
 
 
 def stop_consumer(process: Process) -> str:
@@ -233,9 +232,9 @@ def test_cancelling_stops_a_consumer_within_seconds(slow_site: Installation) -> 
 
 @pytest.fixture
 def queue(transactional_db: None) -> Iterator[Any]:
-    HUEY.flush()
-    yield HUEY
-    HUEY.flush()
+    queues.JOBS.flush()
+    yield queues.JOBS
+    queues.JOBS.flush()
 
 
 def start_job() -> Job:
