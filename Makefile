@@ -35,6 +35,7 @@ test: check ## everything: lint, types, imports, migrations, deployment check, t
 	$(python) manage.py makemigrations --check --dry-run
 	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
 	$(python) -m pytest $(in-parallel) $(ARGS)
+	$(python) -m tests.on_servers $(in-parallel) $(ARGS)
 
 check: install-test ## lint, formatting, types, import rules
 	$(python) -m ruff check .

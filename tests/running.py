@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90
 # Ours would tell the copy that it is part of this test run.
-INHERITED = re.compile(r"MAKE|MFLAGS|PYTEST|DJANGO_|COV_|DATA_DIR|CI$")
+INHERITED = re.compile(r"MAKE|MFLAGS|PYTEST|DJANGO_|COV_|DATA_DIR|DATABASE_URL|HUEY_URL|CI$")
 
 
 # Below the range from which systems give ports to clients, 1,000 for each process of a parallel

@@ -20,6 +20,8 @@ from tests.clips import clip
 from tests.moderation.installation import Installation, installation
 from tests.running import eventually
 
+pytestmark = pytest.mark.every_database
+
 
 @pytest.fixture(autouse=True)
 def _empty_queues() -> Iterator[None]:

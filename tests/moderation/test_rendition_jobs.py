@@ -17,7 +17,7 @@ from moderation.queues import UPLOADS
 from moderation.scopes import Scope
 from tests.clips import clip
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 

@@ -23,6 +23,7 @@ from tests.clips import clip
 from tests.moderation.installation import Installation, Process, installation
 from tests.running import eventually
 
+pytestmark = pytest.mark.every_database
 MakeVideo = Callable[..., Attachment]
 LEASE_SECONDS = 3
 
