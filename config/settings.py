@@ -170,6 +170,9 @@ JOBS_IO_PRIORITY = env_choice("JOBS_IO_PRIORITY", "low", ["normal", "low", "idle
 # A worker holds what it works on for so long, then another may take over; longer than one file
 # may take (MEDIA_WALL_SECONDS).
 JOB_LEASE_SECONDS = env_int("JOB_LEASE_SECONDS", 60, minimum=1)
+# Outcomes that may pass are tried again after so many seconds; after the last, the item is dead.
+JOB_RETRY_SECONDS = [30, 120, 600]
+VERIFY_AGAIN_DAYS = env_int("VERIFY_AGAIN_DAYS", 90, minimum=1)
 
 # --- Time and language --------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

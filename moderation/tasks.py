@@ -2,10 +2,7 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from huey import crontab
 
@@ -14,40 +11,32 @@ from chat.services import orphans, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
-from moderation.chunks import lease, owner_name, release_dead
-from moderation.models import Chunk, Job
+from moderation.chunks import owner_name, release_dead
+from moderation.models import Job
 from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
 
-
-def workers() -> int:
-    return settings.QUEUE_WORKERS["jobs"]
-
-
-def wake(job: Job) -> None:
-    """Have the consumer plan and work on the job, once the caller's transaction is committed."""
-    job_id = job.pk
-    if job.status == Job.Status.PLANNING:
-        transaction.on_commit(lambda: enqueue(job_id, 1))
-    elif job.status == Job.Status.RUNNING:
-        transaction.on_commit(lambda: enqueue(job_id, workers()))
+# So many wake-ups are in the queue while there is work: enough for the consumers of several hosts.
+WAKE_UPS = 16
 
 
-def enqueue(job_id: int, times: int) -> None:
-    for _ in range(times):
-        work(job_id)
+def wake() -> None:
+    """Have the consumers look for work, once the caller's transaction is committed."""
+    transaction.on_commit(fill_up)
+
+
+def fill_up() -> None:
+    for _ in range(WAKE_UPS - JOBS.pending_count()):
+        work()
 
 
 @task(JOBS)
-def work(job_id: int) -> None:
-    """A slice of work; asks for the next one as long as there is more."""
-    job = Job.objects.filter(pk=job_id).first()
-    if job is None:
-        return
-    if job.status == Job.Status.PLANNING:
-        backfill.plan(job, backfill.SLICE_SECONDS)
-        wake(job)
-    elif backfill.work_slice(job_id, owner_name()):
-        enqueue(job_id, 1)
+def work() -> None:
+    """A slice of the job whose turn it is; asks for the next one as long as there is more."""
+    planned = backfill.plan_slice(backfill.SLICE_SECONDS)
+    if planned:
+        fill_up()  # there is something to share now
+    elif backfill.work_slice(owner_name()):
+        work()
 
 
 @task(UPLOADS)
@@ -82,24 +71,15 @@ def sweep_orphans() -> None:
 @on_startup(JOBS)
 def sweep_on_startup() -> None:
     """Go on at once with what the last consumer left."""
-    sweep(timedelta(0))
+    sweep()
 
 
-def sweep(patience: timedelta | None = None) -> int:
-    """Wake the jobs whose worker is gone, or that nobody has touched for ``patience`` (a lease
-    by default), their wake-up having been lost; how many."""
+def sweep() -> bool:
+    """Free what dead workers hold, and wake the consumers when there is work that nobody has
+    taken on: a wake-up was lost, a lease ended, a try is due, an hour has come.  Whether there
+    was."""
     release_dead()
-    now = timezone.now()
-    abandoned = Chunk.objects.filter(
-        job=OuterRef("pk"), cursor__lt=F("size"), lease_until__lte=now
-    ).exclude(owner="")
-    touched = Coalesce(Max("chunks__lease_until"), "started_at", "created_at")
-    silent = now - (lease() if patience is None else patience)
-    jobs = (
-        Job.objects.filter(status__in=[Job.Status.PLANNING, Job.Status.RUNNING])
-        .annotate(touched=touched)
-        .filter(Exists(abandoned) | Q(touched__lte=silent))
-    )
-    for job in jobs:
-        wake(job)
-    return len(jobs)
+    there_is_work = Job.objects.with_work(timezone.now()).exists()
+    if there_is_work:
+        fill_up()
+    return there_is_work

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from chat.models import ActivityLog, Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
-from moderation import backfill, tasks
+from moderation import backfill, steering, tasks
 from moderation.models import Job
 from moderation.scopes import Scope
 from tests.moderation.pages import (
@@ -37,7 +37,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def new_job(only: Any = "missing") -> Job:
-    return backfill.create_job(Job.Kind.METADATA, Scope(only=only), SYSTEM, "command")
+    return steering.create_job(Job.Kind.METADATA, Scope(only=only), SYSTEM, "command")
 
 
 def finish(job: Job) -> Job:
@@ -203,7 +203,7 @@ def test_the_indicator_shows_what_runs(viewer: User, outsider: User) -> None:
 
 def test_who_started_it_is_never_somebody_else(viewer: User, operator: User) -> None:
     scope, actor = Scope(only="all"), Actor(user=operator)
-    by_hand = backfill.create_job(Job.Kind.METADATA, scope, actor, "dashboard")
+    by_hand = steering.create_job(Job.Kind.METADATA, scope, actor, "dashboard")
     for job, before, after in (
         (by_hand, "operator", "a deleted account"),
         (new_job(), "the command line", "the command line"),

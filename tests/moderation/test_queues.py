@@ -35,7 +35,7 @@ def _empty_queues() -> Iterator[None]:
 def test_each_wake_up_goes_to_its_queue(db: None) -> None:
     tasks.make_renditions(1)
     assert (len(UPLOADS), len(JOBS)) == (1, 0)
-    tasks.work(1)
+    tasks.work()
     assert (len(UPLOADS), len(JOBS)) == (1, 1)
 
 

@@ -11,8 +11,9 @@ from chat.services import attachments
 from chat.services.activity import SYSTEM, Actor
 from chat.services.uploads import ReceivedFile
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill, tasks
+from moderation import backfill, steering, tasks
 from moderation.models import Failure, Job
+from moderation.progress import progress
 from moderation.queues import UPLOADS
 from moderation.scopes import Scope
 from tests.clips import clip
@@ -29,13 +30,13 @@ def _empty_queue() -> Iterator[None]:
 
 
 def run(kind: str, **scope: object) -> Job:
-    job = backfill.create_job(kind, Scope(**scope), SYSTEM, "command")  # type: ignore[arg-type]
+    job = steering.create_job(kind, Scope(**scope), SYSTEM, "command")  # type: ignore[arg-type]
     backfill.run_inline(job, lambda _progress: None)
     return job
 
 
 def counts(job: Job) -> tuple[int, int, int]:
-    now = backfill.progress(job)
+    now = progress(job)
     return now.ready, now.failed, now.skipped
 
 

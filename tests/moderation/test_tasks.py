@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from chat.models import Attachment
 from chat.services.activity import SYSTEM
-from moderation import backfill, chunks, queues, tasks
+from moderation import backfill, chunks, planning, queues, steering, tasks
 from moderation.models import Chunk, Job
 from moderation.scopes import Scope
 from tests.clips import clip
@@ -29,10 +29,10 @@ LEASE_SECONDS = 3
 
 START_JOB = """
 from chat.services.activity import SYSTEM
-from moderation import backfill, tasks
+from moderation import steering, tasks
 from moderation.scopes import Scope
-job = backfill.create_job("metadata", Scope(), SYSTEM, "dashboard")
-tasks.wake(job)
+job = steering.create_job("metadata", Scope(), SYSTEM, "dashboard")
+tasks.wake()
 print(job.pk)
 """
 
@@ -217,7 +217,7 @@ def test_cancelling_stops_a_consumer_within_seconds(slow_site: Installation) -> 
     wait_until_some_are_done(site)
     site.python(
         "from chat.services.activity import SYSTEM; from moderation import backfill, models;"
-        f"backfill.cancel(models.Job.objects.get(pk={job_id}), SYSTEM)"
+        f"steering.cancel(models.Job.objects.get(pk={job_id}), SYSTEM)"
     )
     time.sleep(4)  # what is in work ends
     done = site.value(PROCESSED)
@@ -239,7 +239,7 @@ def queue(transactional_db: None) -> Iterator[Any]:
 
 
 def start_job() -> Job:
-    return backfill.create_job("metadata", Scope(), SYSTEM, "dashboard")
+    return steering.create_job("metadata", Scope(), SYSTEM, "dashboard")
 
 
 def test_wake_waits_for_the_commit(queue: Any) -> None:
@@ -259,7 +259,7 @@ def test_nobody_is_woken_for_what_is_rolled_back(queue: Any) -> None:
 def test_planning_wakes_all_workers_and_a_task_asks_for_the_next(
     queue: Any, legacy_video: MakeVideo, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "CHUNK_MIN_ITEMS", 1)
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
     for _ in range(2):
         legacy_video()
     job = start_job()
@@ -295,7 +295,7 @@ def test_the_sweeper_wakes_what_has_been_left(queue: Any, legacy_video: MakeVide
     Job.objects.update(started_at=ago)
     assert tasks.sweep() == 1  # its wake-up was lost
 
-    held = chunks.claim(job.pk, "elsewhere:1")
+    held = chunks.claim("elsewhere:1", job.pk)
     assert held is not None
     assert tasks.sweep() == 0  # under a lease
     Chunk.objects.update(lease_until=timezone.now())
@@ -315,4 +315,4 @@ def test_a_dead_owner_on_this_machine_is_not_waited_for(
     host = chunks.owner_name().rpartition(":")[0]
     Chunk.objects.update(owner=f"{host}:{2**22 + 1}")  # above any process id
     assert tasks.sweep() == 1
-    assert chunks.claim(job.pk, "next:1") is not None
+    assert chunks.claim("next:1", job.pk) is not None

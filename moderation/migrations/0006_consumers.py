@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("moderation", "0004_fingerprint_jobs_and_workers"),
+        ("moderation", "0005_steerable_jobs"),
     ]
 
     operations = [
