@@ -23,7 +23,7 @@ from moderation.progress import Progress, progress
 from moderation.scopes import RENDITIONS, Scope
 from tests.clips import clip
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 

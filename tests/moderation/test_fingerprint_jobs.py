@@ -22,7 +22,7 @@ from tests.moderation.pages import signed_in
 START = "/moderation/jobs/start/"
 MakeVideo = Callable[..., Attachment]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.every_database]
 
 
 def run(only: Any = "missing") -> Job:
