@@ -56,7 +56,7 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
         for pk in Job.objects.filter(status=Job.Status.RUNNING).values_list("pk", flat=True):
             finish_if_complete(pk)
         return False
-    job = Job.objects.get(chunks=held.chunk_id)
+    job = held.job
     try:
         work_on(job, held, time.monotonic() + seconds)
     except LostChunk:
@@ -153,6 +153,10 @@ class Worker:
         first = held.values_list("pk", flat=True)[: job.workers]
         return self.claim.chunk_id in list(first)
 
+    def is_called_off(self) -> bool:
+        """What a worker asks while a file takes its time."""
+        return not (self.may_go_on() and self.claim.keeps())
+
     def checkpoint(self, deadline: float) -> None:
         """Do the next items, for about ``CHECKPOINT_SECONDS``, and commit them.
 
@@ -169,7 +173,7 @@ class Worker:
         prepared: list[Any] = []
         count, halt = 0, None
         try:
-            with interruptible(lambda: not self.may_go_on(), STEERING_SECONDS):
+            with interruptible(self.is_called_off, STEERING_SECONDS):
                 for pk in ids:
                     each = self._prepare(wanted[pk]) if pk in wanted else None
                     if each and each.error and each.error.code in HALTING:

@@ -10,6 +10,7 @@ on one at a time, and the one that keeps ending workers is given up; the others 
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,9 +82,10 @@ class Claim:
     attachment_ids: list[int]
     cursor: int
     attempts: int
-    kind: str = ""  # of the job
+    job: Job
     is_retry: bool = False
     skips: Mapping[str, list[int]] = field(default_factory=dict)
+    renew_at: float = 0.0  # of time.monotonic: half of the lease is over
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +117,7 @@ class Claim:
         self._still_mine().update(
             cursor=self.cursor + tally.count,
             attempts=min(self.attempts, 1),
-            lease_until=timezone.now() + lease(self.kind),
+            lease_until=timezone.now() + lease(self.job.kind),
             ready=F("ready") + tally.ready,
             failed=F("failed") + tally.failed,
             dead=F("dead") + tally.dead,
@@ -132,21 +134,36 @@ class Claim:
         self.skips = self._skips_with(tally)
 
     def hold(self) -> None:
-        """Lock the chunk in the caller's transaction.
+        """Renew the lease; in the caller's transaction, that locks the chunk.
+
+        A lease that is over is not renewed, even if nobody has taken the chunk yet: another may
+        have taken this worker's place under the job's limit.
 
         Raises:
             LostChunk: the claim holds no longer.
         """
-        if not self._still_mine().update(lease_until=timezone.now() + lease(self.kind)):
+        now, length = timezone.now(), lease(self.job.kind)
+        if not self._still_mine().filter(lease_until__gt=now).update(lease_until=now + length):
             raise LostChunk
+        self.renew_at = time.monotonic() + length.total_seconds() / 2
+
+    def keeps(self) -> bool:
+        """Whether it holds still; renews the lease when half of it is over.  To be called now and
+        then while an item takes its time."""
+        if time.monotonic() >= self.renew_at:
+            try:
+                self.hold()
+            except LostChunk:
+                return False
+        return True
 
     def release(self, *, blame: bool = False) -> None:
         """Let others claim at once.  With ``blame``, the item at the cursor counts as one that
         may have ended this slice."""
         self._still_mine().update(
             owner="",
-            lease_until=timezone.now(),
-            attempts=F("attempts") + blame,
+            lease_until=None,  # whatever another machine's clock says
+            attempts=F("attempts") + int(blame),  # PostgreSQL adds no boolean
         )
 
     def _skips_with(self, tally: Tally) -> Skips:
@@ -166,22 +183,22 @@ def claim(owner: str, job_id: int | None = None) -> Claim | None:
 
     Jobs take turns: the one that was served longest ago comes first, whatever their sizes.
     """
-    now = timezone.now()
-    jobs = Job.objects.filter(status=Job.Status.RUNNING).with_work(now)
+    jobs = Job.objects.filter(status=Job.Status.RUNNING).with_work(timezone.now())
     if job_id is not None:
         jobs = jobs.filter(pk=job_id)
     for pk in list(jobs.order_by("turn_at", "pk").values_list("pk", flat=True)):
         with transaction.atomic():
-            if held := _claim_of(pk, owner, now):
+            if held := _claim_of(pk, owner):
                 return held
     return None
 
 
-def _claim_of(job_id: int, owner: str, now: datetime) -> Claim | None:
+def _claim_of(job_id: int, owner: str) -> Claim | None:
     # The job's row is locked: the number of its workers is looked at by one at a time.
-    job = Job.objects.select_for_update().filter(pk=job_id, status=Job.Status.RUNNING).first()
+    job = Job.objects.locked().filter(pk=job_id, status=Job.Status.RUNNING).first()
     if job is None:
         return None
+    now = timezone.now()  # the lock may have been waited for
     if job.workers is not None and Chunk.objects.held(now).filter(job=job).count() >= job.workers:
         return None
     free = Chunk.objects.open().free(now).filter(job=job)
@@ -203,9 +220,10 @@ def _claim_of(job_id: int, owner: str, now: datetime) -> Claim | None:
         chunk.attachment_ids,
         chunk.cursor,
         chunk.attempts,
-        job.kind,
+        job,
         chunk.is_retry,
         chunk.skips,
+        time.monotonic() + lease(job.kind).total_seconds() / 2,
     )
 
 

@@ -17,6 +17,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def unfinished(self) -> "JobQuerySet":
         return self.filter(status__in=Job.UNFINISHED)
 
+    def locked(self) -> "JobQuerySet":
+        """For the caller's transaction; rows that refer to a job can be inserted meanwhile."""
+        return self.select_for_update(no_key=True)
+
     def within_hours(self, now: datetime) -> "JobQuerySet":
         """Those that may be worked on at this time of the day (in TIME_ZONE)."""
         clock = timezone.localtime(now).time()

@@ -20,7 +20,7 @@ def wait_for_turn(job: Job, count: int, deadline: float) -> int:
         return count
     with transaction.atomic():
         now = timezone.now()
-        first = Job.objects.select_for_update().values_list("next_item_at", flat=True)
+        first = Job.objects.locked().values_list("next_item_at", flat=True)
         turn = max(first.get(pk=job.pk), now)
         wait = (turn - now).total_seconds()
         left = max(0.0, deadline - time.monotonic())

@@ -104,7 +104,7 @@ def plan_batch(job: Job) -> bool:
         size = min(size, max(CHUNK_MIN_ITEMS, ceil(len(ids) / SPREAD_CHUNKS)))
     with transaction.atomic():
         # The slow reading is done: what it started from must still hold.
-        job = Job.objects.select_for_update().get(pk=job.pk)
+        job = Job.objects.locked().get(pk=job.pk)
         if job.status != Job.Status.PLANNING:
             return False
         if _planned(job.pk)[0] != after:

@@ -132,7 +132,7 @@ def cancel(job: Job, actor: Actor) -> bool:
 def change(job: Job, actor: Actor, pace: Pace) -> bool:
     """Work on the job at another pace from now on.  False when it was over, or is so already."""
     with transaction.atomic():
-        now = Job.objects.select_for_update().get(pk=job.pk)
+        now = Job.objects.locked().get(pk=job.pk)
         before = Pace.of(now)
         if now.is_finished or before == pace:
             return False

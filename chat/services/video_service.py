@@ -15,6 +15,7 @@ from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
 from chat.services.examination import ExaminedVideo
+from chat.services.interruption import raise_if_stopped
 from chat.services.local_files import local_path, storage_failure
 from chat.services.media_engines import engine_for, refuse_unreadable
 from chat.services.media_limits import MediaLimits, with_second_chance
@@ -28,6 +29,8 @@ from chat.services.renditions import (
     forget,
 )
 from chat.services.video_metadata import VideoMetadata
+
+HASHED_AT_ONCE_BYTES = 256 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -200,10 +203,16 @@ def sha256_of(path: Path) -> str:
 
     Raises:
         VideoError: ``storage_error``.
+        Interrupted: within ``interruptible``, which see: a large file takes its time.
     """
+    digest = hashlib.sha256()
+    piece = memoryview(bytearray(HASHED_AT_ONCE_BYTES))
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(piece):
+                digest.update(piece[:count])
+                raise_if_stopped()
+        return digest.hexdigest()
     except OSError as error:
         raise VideoError("storage_error", str(error)) from error
 

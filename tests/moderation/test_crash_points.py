@@ -1,0 +1,127 @@
+"""Whatever stops at whichever moment (a worker, the database, the queue's message, a person's
+click): nothing is stuck, lost, counted twice or begun against anyone's will."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from chat.errors import VideoError
+from chat.models import Attachment
+from chat.services import interruption
+from chat.services.activity import SYSTEM
+from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
+from moderation import backfill, chunks, planning, steering, tasks
+from moderation.models import Chunk, Failure, Job
+from moderation.planning import plan_batch
+from moderation.progress import progress
+from moderation.queues import JOBS
+from moderation.scopes import Scope
+from moderation.steering import Pace
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
+MakeVideo = Callable[..., Attachment]
+Prepare = Callable[[VideoProcessingService, Attachment], Prepared]
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue() -> Iterator[None]:
+    JOBS.flush()
+    yield
+    JOBS.flush()
+
+
+def start(pace: Pace | None = None) -> Job:
+    job = steering.create_job("metadata", Scope(), SYSTEM, "command", pace=pace or Pace())
+    backfill.plan(job)
+    return job
+
+
+def prepare_with(monkeypatch: pytest.MonkeyPatch, prepare: Prepare) -> None:
+    monkeypatch.setattr(VideoProcessingService, "prepare", prepare)
+
+
+def in_another_thread(action: Callable[[], Any]) -> threading.Thread:
+    def run() -> None:
+        action()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+# --- Leases -------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_comes_back_after_its_lease_has_no_place_left(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its chunk is still free, but another worker has taken a place under the limit meanwhile."""
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
+    for _ in range(2):
+        legacy_video()
+    job = start()
+    first, frozen = chunks.claim("earlier:1"), chunks.claim("frozen:2")
+    assert first is not None
+    assert frozen is not None
+    steering.change(job, SYSTEM, Pace(workers=1))
+    first.release()
+    Chunk.objects.filter(pk=frozen.chunk_id).update(lease_until=timezone.now())
+    assert chunks.claim("next:3") is not None
+    with pytest.raises(chunks.LostChunk):  # as it commits what it had before it froze
+        frozen.hold()
+    assert Chunk.objects.held(timezone.now()).count() == 1
+
+
+def test_a_released_chunk_is_free_whatever_the_clocks_say(legacy_video: MakeVideo) -> None:
+    """The clock of the machine that claims is behind that of the one that released."""
+    legacy_video()
+    start()
+    held = chunks.claim("ahead:1")
+    assert held is not None
+    held.release()
+    assert Chunk.objects.free(timezone.now() - timedelta(seconds=30)).count() == 1
+    assert Chunk.objects.held(timezone.now() - timedelta(seconds=30)).count() == 0
+
+
+def test_a_lease_is_kept_while_one_file_takes_longer(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.JOB_LEASE_SECONDS = 1
+    legacy_video()
+    job = start()
+    taken: list[Any] = []
+
+    def slow(service: VideoProcessingService, attachment: Attachment) -> Prepared:
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:  # as one who waits for a child
+            time.sleep(0.05)
+            interruption.raise_if_stopped()
+        in_another_thread(lambda: taken.append(chunks.claim("next:2"))).join()
+        return Prepared(attachment, error=VideoError("corrupt", "in the end"))
+
+    prepare_with(monkeypatch, slow)
+    backfill.work_slice("me:1")
+    assert taken == [None]
+    assert progress(job).failed == 1
+
+
+def test_hashing_is_called_off_like_all_else(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(20 * 1024**3)  # of nothing: it takes no room
+    started = time.monotonic()
+    with (
+        pytest.raises(interruption.Interrupted),
+        interruption.interruptible(lambda: time.monotonic() > started + 0.3, 0.1),
+    ):
+        sha256_of(large)
+
+
