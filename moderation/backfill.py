@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.utils import timezone
 
 from chat.errors import VideoError
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
+# It does not answer, or has given up one of two transactions that waited for each other.
+DATABASE_TROUBLE = (OperationalError, InterfaceError)
+PUT_DOWN_PAUSES_SECONDS = (0.1, 0.5, 1, 2, 4)
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
 HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
 # Those that may pass but had their second chance already (see ``with_second_chance``).
@@ -64,8 +67,8 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
     except Halted as halt:
         held.release()
         _halt(job, held, str(halt))
-    except (OperationalError, InterfaceError):
-        raise  # the database's trouble, not the item's: whoever sweeps tries again
+    except DATABASE_TROUBLE:
+        raise  # the database's, not the item's: it is tried again
     except Exception as error:
         logger.exception("job %s: the item with id %s ended its slice", job.pk, held.next_id)
         Interruption.objects.create(
@@ -79,10 +82,24 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
             _fail(job.pk, f"Attachment {held.next_id}: {error!r}")
         held.release(blame=True)
     finally:
-        held.release()
+        put_down(held)
     if not held.is_open:
         finish_if_complete(job.pk)
     return True
+
+
+def put_down(held: Claim) -> None:
+    """Release the chunk; a database that does not answer is asked again for a while, since until
+    the lease ends nobody else could take the chunk."""
+    for pause in PUT_DOWN_PAUSES_SECONDS:
+        try:
+            held.release()
+        except DATABASE_TROUBLE as error:
+            logger.warning("chunk %s: %s", held.chunk_id, error)
+            close_old_connections()
+            time.sleep(pause)
+        else:
+            return
 
 
 def plan_slice(seconds: float, job_id: int | None = None) -> bool:
@@ -187,7 +204,8 @@ class Worker:
         except Interrupted:
             pass  # what came before it counts
         except BaseException:
-            self.processing.discard_unrecorded(prepared)
+            for each in prepared:  # without a question to the database, which may be the trouble
+                self.processing.discard(each)
             raise
         try:
             if count:

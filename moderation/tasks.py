@@ -1,5 +1,7 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
+import logging
+import time
 from datetime import timedelta
 
 from django.db import transaction
@@ -17,6 +19,9 @@ from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
 
 # So many wake-ups are in the queue while there is work: enough for the consumers of several hosts.
 WAKE_UPS = 16
+TROUBLE_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 def wake() -> None:
@@ -32,10 +37,21 @@ def fill_up() -> None:
 @task(JOBS)
 def work() -> None:
     """A slice of the job whose turn it is; asks for the next one as long as there is more."""
-    planned = backfill.plan_slice(backfill.SLICE_SECONDS)
-    if planned:
-        fill_up()  # there is something to share now
-    elif backfill.work_slice(owner_name()):
+    try:
+        if backfill.plan_slice(backfill.SLICE_SECONDS):
+            fill_up()  # there is something to share now
+        elif backfill.work_slice(owner_name()):
+            ask_again()
+    except backfill.DATABASE_TROUBLE as error:
+        # Restarted, it would be back before long, and every wake-up spent on finding it away.
+        logger.warning("The database does not answer: %s", error)
+        time.sleep(TROUBLE_SECONDS)
+        ask_again()
+
+
+def ask_again() -> None:
+    """Pass on a wake-up; of a storm of them, not each: the sweep would wait behind it."""
+    if JOBS.pending_count() < WAKE_UPS:
         work()
 
 

@@ -125,3 +125,54 @@ def test_hashing_is_called_off_like_all_else(tmp_path: Path) -> None:
         sha256_of(large)
 
 
+# --- The database does not answer ---------------------------------------------------------------
+
+
+class Outage:
+    """``prepare`` during which the database goes away, for so many statements."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, statements: int) -> None:
+        self.left = 0
+        self.statements = statements
+        real = VideoProcessingService.prepare
+
+        def prepare(service: VideoProcessingService, attachment: Attachment) -> Prepared:
+            prepared = real(service, attachment)
+            self.left, self.statements = self.statements, 0
+            return prepared
+
+        prepare_with(monkeypatch, prepare)
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise OperationalError("the server closed the connection unexpectedly")
+        return execute(sql, params, many, context)
+
+
+def test_a_chunk_is_put_down_once_the_database_is_back(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy_video()
+    job = start()
+    outage = Outage(monkeypatch, 4)
+    with connection.execute_wrapper(outage), pytest.raises(OperationalError):
+        backfill.work_slice("me:1")
+    assert outage.left == 0
+    assert Chunk.objects.get().owner == ""
+    assert backfill.work_slice("me:1")
+    job.refresh_from_db()
+    assert (job.status, progress(job).ready) == (Job.Status.DONE, 1)
+
+
+def test_wake_ups_are_not_spent_on_a_database_that_does_not_answer(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy_video()
+    start()
+    outage = Outage(monkeypatch, 4)
+    with connection.execute_wrapper(outage):
+        tasks.work.call_local()
+    assert JOBS.pending_count() == 1
+
+
