@@ -56,8 +56,7 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
     """
     held = claim(owner, job_id)
     if held is None:
-        for pk in Job.objects.filter(status=Job.Status.RUNNING).values_list("pk", flat=True):
-            finish_if_complete(pk)
+        finish_what_is_complete()
         return False
     job = held.job
     try:
@@ -126,6 +125,11 @@ def plan(job: Job, seconds: float = float("inf")) -> None:
             pass
     except ValueError as error:
         _fail(job.pk, str(error))
+    except DATABASE_TROUBLE:
+        raise
+    except Exception as error:  # or it would be planned for ever, in the way of all other jobs
+        logger.exception("job %s cannot be planned", job.pk)
+        _fail(job.pk, repr(error))
     finish_if_complete(job.pk)
     job.refresh_from_db()
 
@@ -258,6 +262,9 @@ class Worker:
                     tally.ready += 1
                 else:
                     tally.skip(Chunk.Skip.GONE, pk)
+            if (tries or tally.waiting) and self._is_over():
+                for failure in failures:  # nobody tries these again
+                    failure.is_final, failure.next_try_at = True, None
             self._write_failures(failures, set(tries))
             self.claim.advance(tally, busy_seconds)
         return tally
@@ -265,6 +272,12 @@ class Worker:
     def _record(self, prepared: Any, poster: str) -> bool:
         prepared.attachment.thumbnail.name = poster
         return self.processing.record(prepared, Actor(job_id=self.job.pk))
+
+    def _is_over(self) -> bool:
+        """Whether the job was cancelled meanwhile; the job is locked: what waits in it is changed
+        by one at a time."""
+        status = Job.objects.locked().values_list("status", flat=True).get(pk=self.job.pk)
+        return status not in Job.UNFINISHED
 
     def _tries(self, ids: Sequence[int]) -> Mapping[int, int]:
         """Of those that failed before: {attachment id: tries}."""
@@ -322,22 +335,35 @@ def skip_reasons_of(ids: Sequence[int]) -> dict[int, str]:
     }
 
 
+def finish_what_is_complete() -> None:
+    """Among all running jobs: whoever did the last of it may not have lived to say so."""
+    for pk in Job.objects.filter(status=Job.Status.RUNNING).values_list("pk", flat=True):
+        finish_if_complete(pk)
+
+
 def finish_if_complete(job_id: int) -> bool:
     """Set a running job done when none of its chunks is open and nothing waits for another try;
     whether this call did."""
-    if Chunk.objects.open().filter(job_id=job_id).exists():
-        return False
-    if Failure.objects.filter(job_id=job_id, is_final=False).exists():
+    if not _is_complete(job_id):
         return False
     with transaction.atomic():
-        running = Job.objects.filter(pk=job_id, status=Job.Status.RUNNING)
-        if not running.update(status=Job.Status.DONE, finished_at=timezone.now()):
+        # Locked, and looked at again: nobody plans it or claims of it meanwhile.
+        job = Job.objects.locked().filter(pk=job_id, status=Job.Status.RUNNING).first()
+        if job is None or not _is_complete(job_id):
             return False
-        job = Job.objects.get(pk=job_id)
+        job.status, job.finished_at = Job.Status.DONE, timezone.now()
+        job.save(update_fields=["status", "finished_at"])
         now = progress(job)
         counts = {name: getattr(now, name) for name in ("ready", "failed", "dead", "skipped")}
         activity.record(ActivityLog.Action.JOB_FINISHED, Actor(job_id=job_id), job, details=counts)
     return True
+
+
+def _is_complete(job_id: int) -> bool:
+    return not (
+        Chunk.objects.open().filter(job_id=job_id).exists()
+        or Failure.objects.filter(job_id=job_id, is_final=False).exists()
+    )
 
 
 def _halt(job: Job, held: Claim, reason: str) -> None:

@@ -8,6 +8,7 @@ from datetime import time
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from chat.models import ActivityLog
@@ -108,7 +109,8 @@ def pause(job: Job, actor: Actor) -> bool:
 def resume(job: Job, actor: Actor) -> bool:
     """Go on with a paused job; follow with ``moderation.tasks.wake``.  False when it was not
     paused."""
-    after = Status.RUNNING if job.planned_at else Status.PLANNING
+    # As the row says, not as the caller read it before.
+    after = Case(When(planned_at=None, then=Value(Status.PLANNING)), default=Value(Status.RUNNING))
     return _steer(job, actor, (Status.PAUSED,), after, Action.JOB_RESUMED, error="")
 
 
@@ -178,7 +180,7 @@ def _set_handled(failures: FailureQuerySet, actor: Actor) -> int:
 
 
 def _steer(
-    job: Job, actor: Actor, before: Sequence[str], after: str, action: str, **changes: Any
+    job: Job, actor: Actor, before: Sequence[str], after: str | Case, action: str, **changes: Any
 ) -> bool:
     """Move the job to ``after`` if it has one of ``before``; whether this call did."""
     with transaction.atomic():

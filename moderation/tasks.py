@@ -93,8 +93,9 @@ def sweep_on_startup() -> None:
 def sweep() -> bool:
     """Free what dead workers hold, and wake the consumers when there is work that nobody has
     taken on: a wake-up was lost, a lease ended, a try is due, an hour has come.  Whether there
-    was."""
+    was.  Finish what is complete, too."""
     release_dead()
+    backfill.finish_what_is_complete()
     there_is_work = Job.objects.with_work(timezone.now()).exists()
     if there_is_work:
         fill_up()

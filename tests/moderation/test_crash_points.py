@@ -57,6 +57,85 @@ def in_another_thread(action: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
+# --- The end of a job ---------------------------------------------------------------------------
+
+
+def test_a_worker_killed_before_it_said_that_the_job_is_done(legacy_video: MakeVideo) -> None:
+    """Between the last commit and the next, with no wake-up left: the sweep says it."""
+    legacy_video()
+    job = start()
+    held = chunks.claim("killed:1")
+    assert held is not None
+    backfill.Worker(job, held).checkpoint(time.monotonic())
+    assert not Chunk.objects.open().exists()
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.status == Job.Status.DONE
+
+
+def test_a_job_is_not_done_that_is_planned_just_now(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker has seen that nothing is open, since nothing was planned yet; before it writes
+    so another has planned."""
+    legacy_video()
+    job = steering.create_job("metadata", Scope(), SYSTEM, "command")
+    real = Failure.objects.filter
+
+    def planned_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        found = real(*args, **kwargs)
+        if Job.objects.get(pk=job.pk).status == Job.Status.PLANNING:
+            list(found)
+            plan_batch(job)
+        return found
+
+    monkeypatch.setattr(Failure.objects, "filter", planned_meanwhile)
+    assert not backfill.finish_if_complete(job.pk)
+    job.refresh_from_db()
+    assert job.status != Job.Status.DONE
+
+
+def test_a_job_whose_plan_cannot_be_made_fails_and_stops_no_other(legacy_video: MakeVideo) -> None:
+    legacy_video()
+    unplannable = steering.create_job("metadata", Scope(), SYSTEM, "command")
+    Job.objects.filter(pk=unplannable.pk).update(scope={"of": "a later version"})
+    other = steering.create_job("metadata", Scope(), SYSTEM, "command")
+    for _ in range(4):
+        tasks.work.call_local()
+    unplannable.refresh_from_db()
+    assert unplannable.status == Job.Status.FAILED
+    assert "a later version" in unplannable.error or "of" in unplannable.error
+    other.refresh_from_db()
+    assert other.status == Job.Status.DONE
+
+
+def test_what_may_pass_does_not_wait_in_a_job_cancelled_meanwhile(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy_video()
+    job = start()
+
+    def cancelled_meanwhile(_service: VideoProcessingService, attachment: Attachment) -> Prepared:
+        steering.cancel(Job.objects.get(pk=job.pk), SYSTEM)
+        return Prepared(attachment, error=VideoError("storage_error", "just now"))
+
+    prepare_with(monkeypatch, cancelled_meanwhile)
+    backfill.work_slice("me:1")
+    assert progress(job).waiting == 0
+    assert Failure.objects.get().state == Failure.State.FAILED
+
+
+def test_a_resumed_job_is_not_planned_again(legacy_video: MakeVideo) -> None:
+    """Whoever resumes it read its row before it was planned."""
+    legacy_video()
+    as_read_before = steering.create_job("metadata", Scope(), SYSTEM, "command")
+    job = Job.objects.get(pk=as_read_before.pk)
+    backfill.plan(job)
+    steering.pause(job, SYSTEM)
+    assert steering.resume(as_read_before, SYSTEM)
+    assert as_read_before.status == Job.Status.RUNNING
+
+
 # --- Leases -------------------------------------------------------------------------------------
 
 
