@@ -184,12 +184,12 @@ class Worker:
         Rows are not marked as processing meanwhile: the lease says so already, and a mark would
         cost another transaction and outlive a killed worker.
         """
-        started = time.monotonic()
         ids = self.claim.next_ids()
         if not self.claim.gives_up:
             ids = ids[: wait_for_turn(self.job, len(ids), deadline)]
         if not ids:
             return
+        started = time.monotonic()
         wanted = self.scope.wanted(self.job.kind).in_bulk(ids)
         prepared: list[Any] = []
         count, halt = 0, None

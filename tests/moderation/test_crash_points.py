@@ -255,3 +255,38 @@ def test_wake_ups_are_not_spent_on_a_database_that_does_not_answer(
     assert JOBS.pending_count() == 1
 
 
+# --- Wake-ups and turns -------------------------------------------------------------------------
+
+
+def test_a_storm_of_wake_ups_dies_down(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the sweep of each minute would wait behind it for as long as there is work."""
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
+    monkeypatch.setattr(backfill, "SLICE_SECONDS", 0)
+    for _ in range(5):
+        legacy_video()
+    start()
+    for _ in range(3 * tasks.WAKE_UPS):
+        tasks.work()
+    for _ in range(4):
+        JOBS.dequeue()
+        tasks.work.call_local()
+    assert JOBS.pending_count() == 3 * tasks.WAKE_UPS - 4
+
+
+def test_a_rate_is_reached(legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a turn was waited for is not time that its items took."""
+    monkeypatch.setattr(backfill, "CHECKPOINT_SECONDS", 0.5)
+    for _ in range(4):
+        legacy_video()
+    job = start(Pace(items_per_second=4))
+    job.next_item_at = timezone.now() + timedelta(seconds=0.6)
+    job.save()
+    prepare_with(monkeypatch, lambda _service, video: Prepared(video, error=VideoError("corrupt")))
+    held = chunks.claim("me:1")
+    assert held is not None
+    backfill.Worker(job, held).checkpoint(time.monotonic() + 9)
+    now = progress(job)
+    assert now.failed == 4
+    assert Chunk.objects.get().busy_seconds < 0.5
