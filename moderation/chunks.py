@@ -163,7 +163,7 @@ class Claim:
         self._still_mine().update(
             owner="",
             lease_until=None,  # whatever another machine's clock says
-            attempts=F("attempts") + int(blame),  # PostgreSQL adds no boolean
+            attempts=F("attempts") + int(blame),
         )
 
     def _skips_with(self, tally: Tally) -> Skips:

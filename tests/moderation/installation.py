@@ -33,6 +33,7 @@ class Installation:
         scratch.mkdir(parents=True, exist_ok=True)
         self.environment |= {"DATA_DIR": str(data_dir), "TMPDIR": str(scratch), **settings}
         self.started: list[Process] = []
+        self.prefix: tuple[str, ...] = ()  # of each command that is started
 
     def manage(self, *arguments: str, status: int = 0) -> str:
         """Standard output of a command that ends with ``status``."""
@@ -52,7 +53,7 @@ class Installation:
 
     def start(self, *arguments: str) -> Process:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
+            [*self.prefix, sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -41,7 +41,7 @@ def archive(folder: Path, count: int) -> Path:
     """So many videos, the last of them broken."""
     folder.mkdir()
     for number in range(count - 1):
-        (folder / f"{number:03}.mp4").write_bytes(clip().read_bytes() + bytes([number]))
+        (folder / f"{number:03}.mp4").write_bytes(clip().read_bytes() + number.to_bytes(2))
     (folder / "broken.mp4").write_bytes(b"nothing of a video" * 50)
     return folder
 
