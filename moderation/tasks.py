@@ -11,6 +11,7 @@ from huey import crontab
 from chat.models import Attachment
 from chat.services import orphans, uploads
 from chat.services.renditions import WORKS, missing
+from chat.services.scratch import sweep_scratch
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import owner_name, release_dead
@@ -91,10 +92,11 @@ def sweep_on_startup() -> None:
 
 
 def sweep() -> bool:
-    """Free what dead workers hold, and wake the consumers when there is work that nobody has
-    taken on: a wake-up was lost, a lease ended, a try is due, an hour has come.  Whether there
-    was.  Finish what is complete, too."""
+    """Free what dead workers hold, delete what they left, finish what is complete, and wake the
+    consumers when there is work that nobody has taken on: a wake-up was lost, a lease ended, a
+    try is due, an hour has come.  Whether there was."""
     release_dead()
+    sweep_scratch()
     backfill.finish_what_is_complete()
     there_is_work = Job.objects.with_work(timezone.now()).exists()
     if there_is_work:

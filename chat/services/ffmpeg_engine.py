@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ffmpeg
@@ -18,6 +17,7 @@ from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
 from chat.services.poster import Poster, open_poster
+from chat.services.scratch import scratch_directory
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import (
     Probe,
@@ -50,13 +50,13 @@ class FfmpegEngine:
 
     def examine(self, source: Path) -> ExaminedVideo:
         """Raises VideoError: why the file is refused."""
-        with TemporaryDirectory(prefix="offchat-media-") as scratch:
+        with scratch_directory() as scratch:
             media = FfmpegMedia(source, Path(scratch), self.limits)
             return examine(media, self.limits.bounds)
 
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused.  Decodes nothing."""
-        with TemporaryDirectory(prefix="offchat-media-") as scratch:
+        with scratch_directory() as scratch:
             return describe(FfmpegMedia(source, Path(scratch), self.limits))[1]
 
     def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
