@@ -14,7 +14,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from config import address
-from config.env import env_bool, env_choice, env_float, env_int, env_list, env_path, env_str
+from config.env import (
+    env_bool,
+    env_choice,
+    env_float,
+    env_int,
+    env_list,
+    env_numbers,
+    env_path,
+    env_str,
+)
 from config.settings import stored_secret_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +45,9 @@ GUIDE = ROOT / "docs" / "VIDEO_SETUP_GUIDE.md"
         (lambda: env_float("THING", 1.0), "-0.1"),
         (lambda: env_float("THING", 1.0), "nan"),
         (lambda: env_float("THING", 1.0), "inf"),
+        (lambda: env_numbers("THING", [1.0]), "1,soon"),
+        (lambda: env_numbers("THING", [1.0]), "1,-1"),
+        (lambda: env_numbers("THING", [1.0]), "nan"),
         (lambda: env_choice("THING", "a", ["a", "b"]), "c"),
     ],
 )
@@ -54,6 +66,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, va
     assert env_int("THING", 5) == 5
     assert env_float("THING", 2.5) == 2.5
     assert env_list("THING", ["x"]) == ["x"]
+    assert env_numbers("THING", [3, 4]) == [3, 4]
     assert env_choice("THING", "a", ["a", "b"]) == "a"
     assert env_path("THING", Path("/x")) == Path("/x")
 
@@ -68,6 +81,8 @@ def test_values_are_read_as_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env_int("THING", 0) == 1024**2
     given("a, b,,c ")
     assert env_list("THING") == ["a", "b", "c"]
+    monkeypatch.setenv("THING", "30, 2.5")
+    assert env_numbers("THING", []) == [30, 2.5]
     given("~/videos")
     assert env_path("THING", Path("/x")) == Path.home() / "videos"
     for word, meaning in {"1": True, "Yes": True, "off": False, "0": False}.items():
