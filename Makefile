@@ -11,8 +11,8 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines fuzz bench-media bench-jobs screenshots \
-	clean install install-test
+.PHONY: help run web worker migrate test check compare-engines fuzz bench-media bench-jobs \
+	chaos screenshots clean install install-test
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ bench-media: install-test ## time per video, ours and others' (DIR=../shared/cor
 
 bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
 	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)
+
+chaos: install-test ## a job under kills, freezes, outages, on SQLite and PostgreSQL (N=100000 SEED=1)
+	@$(python) -m tests.moderation.chaos --items $(or $(N),100000) $(if $(SEED),--seed $(SEED))
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)

@@ -48,9 +48,54 @@ def unprivileged() -> dict[str, int]:
     return {"user": account.pw_uid, "group": account.pw_gid}
 
 
+class PostgresqlServer:
+    """On a cluster in ``folder``; stopped and started again it is at the same place."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"postgresql://offchat@127.0.0.1:{self.port}/postgres"
+        settings = {**POSTGRESQL_OPTIONS, "port": str(self.port)}
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        self.command = [program, "-D", str(folder / "cluster"), *flags]
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            process = self.process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests, which stop it in order
+                **unprivileged(),
+            )
+        try:
+            eventually(
+                "PostgreSQL answers",
+                lambda: answers(process, lambda: psycopg.connect(self.url).close()),
+                30,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {(self.folder / 'log').read_text()}") from None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            stop(self.process)
+            self.process = None
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of a server's first database."""
+    with postgresql_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A running one, whose databases do not outlive it."""
     initdb, server = postgresql_program("initdb"), postgresql_program("postgres")
     if initdb is None or server is None:
         lacking("PostgreSQL")
@@ -69,29 +114,12 @@ def postgresql() -> Iterator[str]:
             capture_output=True,
             **account,
         )
-        port = free_port()
-        settings = {**POSTGRESQL_OPTIONS, "port": str(port)}
-        flags = [f"--{name}={value}" for name, value in settings.items()]
-        with open(f"{folder}/log", "wb") as log:
-            process = subprocess.Popen(
-                [server, "-D", cluster, *flags],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the tests, which stop it in order
-                **account,
-            )
+        running = PostgresqlServer(server, Path(folder))
         try:
-            url = f"postgresql://offchat@127.0.0.1:{port}/postgres"
-            eventually(
-                "PostgreSQL answers: " + Path(f"{folder}/log").read_text(),
-                lambda: answers(process, lambda: psycopg.connect(url).close()),
-                30,
-            )
-            yield url
+            running.start()
+            yield running
         finally:
-            stop(process)
+            running.stop()
 
 
 @contextmanager

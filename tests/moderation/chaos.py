@@ -1,0 +1,440 @@
+"""`python -m tests.moderation.chaos --items 100000`: a job under all that can go wrong at once.
+
+Real consumers verify real stored files, while at seeded random points of the progress consumers
+are killed, a worker is frozen beyond its lease and thawed, the job is paused and resumed, the
+queue is flooded with wake-ups, and the database goes away.  ``Figures`` says what came of it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.moderation.chaos_items import (
+    CREATE,
+    DEAD,
+    DELETED_NAME,
+    FOLDER,
+    HEALING,
+    LISTED,
+    deadly_tool,
+    heal,
+    make_items,
+)
+from tests.moderation.installation import Installation, Process, installation
+from tests.running import ROOT, eventually
+from tests.services import PostgresqlServer, own_database, postgresql_server, redis_server
+
+LEASE_SECONDS = 4
+STORM = 400
+PAUSE_SECONDS = 5.0  # of which in the first what was in flight may still come in
+IN_FLIGHT_SECONDS = 3.0
+OUTAGE_SECONDS = 2.0
+
+START = """
+from chat.services.activity import SYSTEM
+from moderation import steering, tasks
+from moderation.scopes import Scope
+job = steering.create_job(
+    {kind!r}, Scope(), SYSTEM, "command", pace=steering.Pace(workers={workers})
+)
+tasks.wake()
+print(job.pk)
+"""
+STEER = """
+from chat.services.activity import SYSTEM
+from moderation import steering, tasks
+from moderation.models import Job
+assert steering.{verb}(Job.objects.get(), SYSTEM)
+tasks.wake()
+"""
+FLOOD = f"""
+from moderation import tasks
+for _ in range({STORM}):
+    tasks.work()
+"""
+OUTCOMES = """
+import json
+from collections import Counter
+from moderation.models import Job
+from moderation.progress import outcomes
+counts, ids = Counter(), []
+for pk, outcome, _detail in outcomes(Job.objects.get()):
+    counts[outcome] += 1
+    ids.append(pk)
+print(json.dumps({"counts": counts, "items": len(ids), "different": len(set(ids))}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    items: int = 5000
+    kind: str = "verify"
+    kills: int = 5
+    workers: int = 2  # of the job, at most
+    consumers: int = 1  # of two processes each
+    seed: int = 1
+    seconds: float = 120  # in which all must be over
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of it; what must be 0 is marked so."""
+
+    database: str
+    items: int
+    seconds: float = 0
+    kills: int = 0
+    frozen: int = 0
+    pauses: int = 0
+    storm: int = 0
+    outages: int = 0
+    status: str = ""
+    total: int = 0
+    ready: int = 0
+    skipped: int = 0
+    failed: int = 0
+    dead: int = 0
+    failures: dict[str, int] = field(default_factory=dict)  # rows by code
+    outcomes: dict[str, int] = field(default_factory=dict)
+    named: tuple[int, int] = (0, 0)  # items in the list of outcomes, different ones
+    workers_lost: int = 0  # as the job's log of interruptions has it
+    applied: int = 0
+    applied_twice: int = 0  # must be 0
+    worked_while_paused: int = 0  # must be 0
+    most_live_leases: int = 0  # must not exceed the job's workers
+    left_processes: int = 0  # must be 0
+    left_files: int = 0  # must be 0
+    lost_files: int = 0  # must be 0
+
+
+class Console:
+    """A process of the installation that runs code for us, as a dashboard does: one start of
+    Python for all of it."""
+
+    LOOP = """
+import json, sys
+from django.db import close_old_connections
+for line in sys.stdin:
+    close_old_connections()
+    exec(json.loads(line), {})
+    print(flush=True)
+"""
+
+    def __init__(self, site: Installation) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", self.LOOP],
+            cwd=ROOT,
+            env=site.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, code: str) -> str:
+        """What the code writes, which is one line or nothing."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(code) + "\n")
+        self.process.stdin.flush()
+        lines = []
+        while (line := self.process.stdout.readline()) != "\n":
+            assert line, f"the console ended over {code}"
+            lines.append(line)
+        return "".join(lines)
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+class Chaos:
+    """One run on one installation."""
+
+    def __init__(self, site: Installation, plan: Plan, server: PostgresqlServer | None) -> None:
+        self.site, self.plan, self.server = site, plan, server
+        self.random = random.Random(plan.seed)
+        self.figures = Figures("PostgreSQL" if server else "SQLite", plan.items)
+        self.console = Console(site)
+        self.consumers: list[Process] = []
+        self.over = threading.Event()
+        self.started = time.monotonic()
+
+    @property
+    def media(self) -> Path:
+        return self.site.data_dir / "media" / FOLDER
+
+    def run(self) -> Figures:
+        figures, site = self.figures, self.site
+        make_items(site.data_dir, self.media, self.plan.items, self.random)
+        before = set(self.media.iterdir())
+        self.console.run(CREATE.format(path=str(site.data_dir / LISTED)))
+        self.console.run(START.format(kind=self.plan.kind, workers=self.plan.workers))
+        self.started = time.monotonic()
+        for _ in range(self.plan.consumers):
+            self.start_consumer()
+        watcher = threading.Thread(target=self.watch)
+        watcher.start()
+        try:
+            self.disturb()
+            self.until("the job is done", lambda: self.ask(STATUS) != "running")
+            figures.seconds = time.monotonic() - self.started
+        finally:
+            self.over.set()
+            watcher.join()
+        self.stop_consumers()
+        self.read_figures()
+        self.console.close()
+        figures.left_processes = len(site.processes())
+        after = set(self.media.iterdir())
+        scratch = [*(site.data_dir / "scratch").iterdir(), *(site.data_dir / "incoming").iterdir()]
+        figures.left_files = len(after - before) + len(scratch)
+        figures.lost_files = len(before - after)
+        return figures
+
+    # --- What happens ---------------------------------------------------------------------------
+
+    def disturb(self) -> None:
+        """Each disturbance at a random point of the progress."""
+        events = [self.kill] * self.plan.kills
+        events += [self.freeze, self.pause, self.flood, self.take_database_away]
+        self.random.shuffle(events)
+        points = sorted(self.random.uniform(0.03, 0.85) for _ in events)
+        self.until("the job is planned", lambda: self.ask(STATUS) == "running")
+        self.execute(
+            f"DELETE FROM chat_attachment WHERE file LIKE '{FOLDER}/{DELETED_NAME}-%'"
+            " AND verified_at IS NULL"
+        )
+        reached = 0
+        for point, event in zip(points, events, strict=True):
+            # And something was done since the last: a consumer that just starts is no target.
+            reached = max(int(point * self.plan.items), reached + 25)
+            self.until(f"{reached} are done", lambda n=reached: self.reached() >= n)
+            reached = self.reached()
+            at = time.monotonic() - self.started
+            print(f"{at:6.1f} s, {self.reached():>6} done: {event.__name__}", flush=True)
+            event()
+
+    def kill(self) -> None:
+        """One consumer, with all that it started; the others, if there are any, go on."""
+        consumer = self.random.choice(self.consumers)
+        os.killpg(consumer.pid, signal.SIGKILL)
+        consumer.wait(timeout=10)
+        self.consumers.remove(consumer)
+        if not self.consumers:
+            self.until("nothing is left of it", lambda: not self.others())
+        self.figures.kills += 1
+        self.start_consumer()
+
+    def freeze(self) -> None:
+        """A worker that holds a chunk, until after its lease."""
+        pid = self.until("someone works", self.worker)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(LEASE_SECONDS + 1.5)
+        os.kill(pid, signal.SIGCONT)
+        self.figures.frozen += 1
+
+    def worker(self) -> int | None:
+        """The process that holds a chunk."""
+        pid = int((self.ask(OWNER) or "").rpartition(":")[2] or 0)
+        return pid if pid in self.others() else None
+
+    def others(self) -> set[int]:
+        """Processes of the installation but for the console."""
+        return self.site.processes().keys() - {self.console.process.pid}
+
+    def pause(self) -> None:
+        self.console.run(STEER.format(verb="pause"))
+        time.sleep(PAUSE_SECONDS)
+        self.console.run(STEER.format(verb="resume"))
+        self.figures.pauses += 1
+
+    def flood(self) -> None:
+        self.console.run(FLOOD)
+        self.figures.storm += STORM
+
+    def take_database_away(self) -> None:
+        """The server is stopped and started; of a file, someone else holds the lock."""
+        if self.server is not None:
+            self.server.stop()
+            time.sleep(OUTAGE_SECONDS)
+            self.server.start()
+        else:
+            with closing(sqlite3.connect(self.site.data_dir / "db.sqlite3", timeout=30)) as file:
+                file.execute("BEGIN EXCLUSIVE")
+                time.sleep(OUTAGE_SECONDS)
+                file.rollback()
+        self.figures.outages += 1
+
+    def start_consumer(self) -> None:
+        consumer = self.site.start("run_huey", "--queue", "jobs", "--workers", "2")
+        self.consumers.append(consumer)
+        # A pipe that nobody reads would stop it.
+        threading.Thread(target=drain, args=[consumer], daemon=True).start()
+
+    def stop_consumers(self) -> None:
+        for consumer in self.consumers:
+            consumer.send_signal(signal.SIGTERM)
+        for consumer in self.consumers:
+            consumer.wait(timeout=20)
+
+    # --- What is seen ---------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Ten times a second: how many leases are live.  And what could not be read can be, once
+        that was seen."""
+        sick = True
+        while not self.over.wait(0.1):
+            if sick and self.ask(WAITING) == HEALING + DEAD:
+                heal(self.media)
+                sick = False
+            now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
+            live = self.ask(f"{LIVE} AND lease_until > '{now}'")
+            self.figures.most_live_leases = max(self.figures.most_live_leases, live or 0)
+
+    def read_figures(self) -> None:
+        figures, value = self.figures, self.site.value
+        figures.status = value(STATUS)
+        figures.total = value("SELECT total FROM moderation_job")
+        figures.ready, figures.skipped, figures.failed, figures.dead = value(
+            "SELECT sum(ready), sum(skipped), sum(failed), sum(dead) FROM moderation_chunk"
+        )
+        figures.failures = dict(
+            self.site.query("SELECT code, count(*) FROM moderation_failure GROUP BY code")
+        )
+        outcomes = json.loads(self.console.run(OUTCOMES))
+        figures.outcomes = outcomes["counts"]
+        figures.named = outcomes["items"], outcomes["different"]
+        figures.workers_lost = value(
+            "SELECT count(*) FROM moderation_interruption WHERE cause = 'worker_lost'"
+        )
+        figures.applied, different = value(
+            f"SELECT count(*), count(DISTINCT object_id) FROM chat_activitylog WHERE {VERIFIED}"
+        )
+        figures.applied_twice = figures.applied - different
+        figures.worked_while_paused = value(
+            f"SELECT count(*) FROM chat_activitylog WHERE {VERIFIED}"
+            f" AND created_at > '{self.steered_at('paused', IN_FLIGHT_SECONDS)}'"
+            f" AND created_at < '{self.steered_at('resumed')}'"
+        )
+
+    def steered_at(self, verb: str, later_seconds: float = 0) -> str:
+        at = self.site.value(
+            f"SELECT created_at FROM chat_activitylog WHERE action = 'job_{verb}'"
+        )
+        if isinstance(at, str):
+            at = datetime.fromisoformat(at).replace(tzinfo=UTC)
+        at = at.astimezone(UTC) + timedelta(seconds=later_seconds)
+        return f"{at:%Y-%m-%d %H:%M:%S.%f}+00"
+
+    def reached(self) -> int:
+        return int(self.ask("SELECT sum(cursor) FROM moderation_chunk") or 0)
+
+    def ask(self, sql: str) -> Any:
+        """One value; None while the database is away or there is no row."""
+        with contextlib.suppress(psycopg.OperationalError, sqlite3.OperationalError):
+            return next(iter(self.site.query(sql)), None)
+        return None
+
+    def execute(self, sql: str) -> None:
+        with closing(self.site.connect()) as database:
+            database.execute(sql)
+            database.commit()
+
+    def until(self, what: str, condition: Any) -> Any:
+        left = self.plan.seconds - (time.monotonic() - self.started)
+        return eventually(what, condition, max(left, 1))
+
+
+STATUS = "SELECT status FROM moderation_job"
+LIVE = "SELECT count(*) FROM moderation_chunk WHERE cursor < size"
+OWNER = "SELECT owner FROM moderation_chunk WHERE owner != '' AND cursor < size ORDER BY id DESC"
+WAITING = "SELECT count(*) FROM moderation_failure WHERE code = 'storage_error'"
+VERIFIED = "action = 'attachment_verified' AND job_id IS NOT NULL"
+
+
+def drain(process: Process) -> None:
+    if process.stdout is not None:
+        for _line in process.stdout:
+            pass
+
+
+@contextlib.contextmanager
+def a_site(folder: Path, **settings: str) -> Iterator[Installation]:
+    settings |= {
+        "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
+        "JOB_RETRY_SECONDS": "3,3",
+        "MEDIA_ENGINE": "ffmpeg",
+        "MEDIA_SANDBOX": "off",  # it would keep the tool from killing
+        "FFPROBE_BINARY": str(deadly_tool(folder)),
+    }
+    with installation(folder / "data", **settings) as site:
+        yield site
+
+
+def on_sqlite(folder: Path, plan: Plan) -> Figures:
+    with a_site(folder, DATABASE_URL="", HUEY_URL="") as site:
+        return Chaos(site, plan, None).run()
+
+
+def on_postgresql(folder: Path, plan: Plan, redis_url: str) -> Figures:
+    """On a server of its own, which goes away meanwhile."""
+    with (
+        postgresql_server() as server,
+        own_database(server.url) as url,
+        a_site(folder, DATABASE_URL=url, HUEY_URL=redis_url) as site,
+    ):
+        return Chaos(site, plan, server).run()
+
+
+def table(figures: list[Figures]) -> str:
+    columns = [asdict(each) for each in figures]
+    lines = []
+    for name in columns[0]:
+        cells = [column[name] for column in columns]
+        words = [f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in cells]
+        if isinstance(cells[0], dict):
+            words = [", ".join(f"{key} {n:,}" for key, n in sorted(c.items())) for c in cells]
+        lines.append("  ".join([f"{name.replace('_', ' '):<20}", *(f"{w:>10}" for w in words)]))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--seconds", type=float, default=3600)
+    options = vars(parser.parse_args())
+    print("seed", options["seed"], flush=True)
+    found = []
+    with ExitStack() as at_the_end:
+        folder = Path(tempfile.mkdtemp(prefix="offchat-chaos-"))
+        at_the_end.callback(shutil.rmtree, folder)
+        redis_url = at_the_end.enter_context(redis_server())
+        for name in ("sqlite", "postgresql"):
+            (folder / name).mkdir()
+        found.append(on_sqlite(folder / "sqlite", Plan(**options)))
+        plan = Plan(**options, consumers=2, workers=3)
+        found.append(on_postgresql(folder / "postgresql", plan, redis_url))
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()
