@@ -11,7 +11,7 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
+.PHONY: help run web worker migrate test check compare-engines fuzz bench-media bench-jobs screenshots \
 	clean install install-test
 
 help: ## list what can be made
@@ -52,6 +52,9 @@ fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=
 bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
 	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
+
+bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
+	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)
