@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from chat.errors import VideoError
 from chat.services.libav_words import limit_named
-from chat.services.poster import Poster, is_blank, poster_size, seek_points
+from chat.services.poster import Poster, poster_size, seek_points
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
@@ -123,7 +123,7 @@ def choose_poster(
             break
         if poster is None or poster in seen:  # nothing there, or the only key frame again
             break
-        if not is_blank(poster):
+        if not poster.blank:
             return poster
         seen.append(poster)
     if not seen:
@@ -132,7 +132,7 @@ def choose_poster(
             raise VideoError(
                 "encrypted" if stream.encrypted else "no_decodable_frame", media.said[-500:]
             )
-        if not is_blank(poster):
+        if not poster.blank:
             return poster
         seen.append(poster)
     if seeks:
@@ -141,6 +141,6 @@ def choose_poster(
             poster = media.frame(middle)
         except VideoError:
             poster = None  # too costly; a decoded picture is at hand
-        if poster and not is_blank(poster):
+        if poster and not poster.blank:
             return poster
     return seen[0]

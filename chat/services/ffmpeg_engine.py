@@ -12,12 +12,13 @@ from typing import Any
 import ffmpeg
 from django.conf import settings
 
+from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, describe, examine
 from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
-from chat.services.poster import Poster, open_poster
+from chat.services.poster import Poster, poster_of_child
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import (
     Probe,
@@ -104,10 +105,23 @@ class FfmpegMedia:
         target = self.directory / "frame.jpg"
         target.unlink(missing_ok=True)
         self.run(self.frame_arguments(request, target))
-        poster = open_poster(target, (request.width, request.height), request.stream.transfer)
-        if poster is None and (limit := libav_words.limit_named(self.said)):
-            raise limit
-        return poster
+        if not media_runner.output(target):
+            if limit := libav_words.limit_named(self.said):
+                raise limit
+            return None
+        size = request.width, request.height
+        parameters = {
+            "path": str(target),
+            "width": request.width,
+            "height": request.height,
+            "transfer": request.stream.transfer,
+        }
+        answer = media_runner.run_task(
+            "pictures.frame", parameters, self.left(), self.directory, target
+        )
+        if "error" in answer:
+            raise VideoError(answer["error"], answer["detail"])
+        return poster_of_child(media_runner.output(target), *size, blank=answer["blank"])
 
     def opened(self, **more: Any) -> Any:
         """The input node of a graph, with the options that an untrusted file needs."""

@@ -60,5 +60,6 @@ def examine_image(path: Path) -> ExaminedImage | None:
             message = "" if answer["error"] == "too_many_pixels" else TOO_HARD
             raise VideoError(answer["error"], answer["detail"], message)
         size = answer["thumbnail_width"], answer["thumbnail_height"]
-        thumbnail = poster_of_child(media_runner.output(scratch / THUMBNAIL), size)
+        jpeg = media_runner.output(scratch / THUMBNAIL)
+        thumbnail = poster_of_child(jpeg, *size, blank=answer["blank"])
         return ExaminedImage(answer["content_type"], answer["width"], answer["height"], thumbnail)

@@ -32,7 +32,8 @@ class LibavEngine:
         with TemporaryDirectory(prefix="offchat-media-") as scratch:
             answer = self._ask("libav.examine", source, Path(scratch))
             jpeg = media_runner.output(Path(scratch) / POSTER)
-            poster = poster_of_child(jpeg, (answer["width"], answer["height"]))
+            size = answer["width"], answer["height"]
+            poster = poster_of_child(jpeg, *size, blank=answer["blank"])
             return ExaminedVideo(VideoMetadata(**answer["metadata"]), poster)
 
     def read_metadata(self, source: Path) -> VideoMetadata:

@@ -17,8 +17,8 @@ from chat.services import media_runner
 from chat.services.local_files import local_path
 from chat.services.media_engines import engine_for, refuse_unreadable
 from chat.services.media_limits import MediaLimits
+from chat.services.poster import POSTER_WEBP
 from chat.services.preview import PREVIEW, PreviewPlan, refuse_false_preview, write_preview
-from chat.services.sandbox.picture_tasks import POSTER_WEBP
 from chat.services.storyboard import SHEET
 
 Kind = Rendition.Kind

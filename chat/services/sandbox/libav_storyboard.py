@@ -15,7 +15,8 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services.examination import FrameRequest, VideoBounds, refuse_excess
 from chat.services.sandbox.libav_tasks import LibavMedia, limited, picture_of
-from chat.services.storyboard import SHEET, StoryboardPlan, compose, plan_storyboard
+from chat.services.sandbox.stills import compose
+from chat.services.storyboard import SHEET, StoryboardPlan, plan_storyboard
 from chat.services.video_metadata import VideoMetadata
 
 # After a seek: packets without a key frame among them after which to look elsewhere.

@@ -28,9 +28,10 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
-from chat.services.poster import Poster, as_jpeg, is_blank, seek_points
+from chat.services.poster import Poster, seek_points
 from chat.services.sandbox.helper import STDERR
-from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
+from chat.services.sandbox.stills import as_jpeg, is_blank
+from chat.services.sandbox.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
@@ -227,8 +228,8 @@ class LibavMedia:
 
 
 def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
-    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in
-    the file POSTER, or ``{"error", "detail"}``."""
+    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height", "blank"}`` with the
+    poster in the file POSTER, or ``{"error", "detail"}``."""
     bounds = VideoBounds(**parameters["bounds"])
     try:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
@@ -240,6 +241,7 @@ def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
         "metadata": asdict(examined.metadata),
         "width": examined.poster.width,
         "height": examined.poster.height,
+        "blank": examined.poster.blank,
     }
 
 
@@ -255,7 +257,8 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
 def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     """As ``picture_of``, as JPEG."""
     image = picture_of(frame, request)
-    return Poster(as_jpeg(image), *image.size)
+    jpeg = as_jpeg(image)
+    return Poster(jpeg, *image.size, blank=is_blank(jpeg))
 
 
 def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
@@ -409,7 +412,7 @@ def warm_up() -> None:
             container.mux(stream.encode(None))
         bounds = VideoBounds(60, 10_000, 4, 64, 64)
         with LibavMedia(str(clip), {}) as media:
-            is_blank(examine(media, bounds).poster)
+            examine(media, bounds)
     deinterlaced(VideoFrame(64, 64, "yuv420p"))
     for name in DECODERS:
         av.CodecContext.create(name, "r").open()
