@@ -85,16 +85,18 @@ def describe(media: OpenedMedia) -> tuple[Probe, VideoMetadata]:
 
 
 def refuse_excess(probe: Probe, metadata: VideoMetadata, bounds: VideoBounds) -> None:
-    """Refuse what passes a bound, naming the bound and the value."""
+    """Refuse what passes a bound, naming its setting and both values."""
     stream = probe.video_stream
-    for code, value, limit in (
-        ("too_many_streams", len(probe.streams), bounds.max_streams),
-        ("too_many_pixels", stream.area, bounds.max_pixels),
-        ("too_many_pixels", max(stream.width, stream.height), MAX_SIDE_PIXELS),
-        ("too_long", metadata.duration or 0.0, bounds.max_duration_seconds),
-    ):
+    longer_side = max(stream.width, stream.height)
+    for code, value, name, limit in (
+        ("too_many_streams", len(probe.streams), "VIDEO_MAX_STREAMS", bounds.max_streams),
+        ("too_many_pixels", stream.area, "VIDEO_MAX_PIXELS", bounds.max_pixels),
+        ("too_many_pixels", longer_side, "the longest side", MAX_SIDE_PIXELS),
+        ("too_long", metadata.duration or 0.0, "VIDEO_MAX_DURATION_SECONDS",
+         bounds.max_duration_seconds),
+    ):  # fmt: skip
         if value > limit:
-            raise VideoError(code, f"{value:g} passes the limit of {limit:g}")
+            raise VideoError(code, f"{value:.10g} passes {name}, {limit:.10g}")
 
 
 def choose_poster(

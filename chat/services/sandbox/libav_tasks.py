@@ -30,6 +30,7 @@ from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
 from chat.services.poster import Poster, seek_points
 from chat.services.sandbox.helper import STDERR
+from chat.services.sandbox.layers import memory_ran_short
 from chat.services.sandbox.stills import as_jpeg, is_blank
 from chat.services.sandbox.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
@@ -201,8 +202,8 @@ class LibavMedia:
                 if packet is None:
                     return
                 frames = packet.decode()
-            except MemoryError as error:  # PyAV's own is one of these too
-                raise VideoError("memory_limit", f"decoding: {error!r}") from error
+            except MemoryError as error:
+                raise short_of_memory(error) from error
             except (av.error.FFmpegError, ValueError, *LATE_TRACKS):
                 frames = []
             fruitless -= not frames
@@ -235,7 +236,7 @@ def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             examined = examine(media, bounds)
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
     Path(POSTER).write_bytes(examined.poster.jpeg)
     return {
         "metadata": asdict(examined.metadata),
@@ -251,7 +252,21 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             return {"metadata": asdict(describe(media)[1])}
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
+
+
+def short_of_memory(error: MemoryError) -> VideoError:
+    """PyAV's own MemoryError is one of Python's too."""
+    return VideoError("memory_limit", f"decoding: {error!r}")
+
+
+def refused(error: VideoError) -> dict[str, str]:
+    """What a task answers.  Some decoders (H.264) keep it to themselves that they found no
+    memory; the process can tell."""
+    code = error.code
+    if code != "memory_limit" and error.permanent and memory_ran_short():
+        code = "memory_limit"
+    return {"error": code, "detail": error.detail}
 
 
 def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
@@ -265,7 +280,7 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     """The picture turned upright, in the size asked for.
 
     Raises:
-        VideoError: ``no_decodable_frame`` when it cannot be converted.
+        VideoError: ``no_decodable_frame`` when it cannot be converted, or ``memory_limit``.
     """
     turned = clockwise(frame)
     width, height = request.width, request.height
@@ -284,6 +299,8 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
             threads=1,
         )
         image: Image.Image = upright.to_image()
+    except MemoryError as error:
+        raise short_of_memory(error) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
     if turn := upright_turn(turned, display_matrix(frame)):

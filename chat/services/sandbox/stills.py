@@ -19,10 +19,10 @@ JPEG_QUALITY = 85
 SHEET_QUALITY = 70
 
 
-def as_jpeg(image: Image.Image) -> bytes:
+def as_jpeg(image: Image.Image, quality: int = JPEG_QUALITY, *, optimize: bool = False) -> bytes:
     """The picture's JPEG bytes, without any metadata."""
     written = io.BytesIO()
-    image.save(written, "JPEG", quality=JPEG_QUALITY)
+    image.save(written, "JPEG", quality=quality, optimize=optimize)
     return written.getvalue()
 
 
@@ -52,5 +52,6 @@ def compose(
         corner = number % columns * plan.tile_width, number // columns * plan.tile_height
         sheet.paste(tiles[number][1], corner)
         cues.append(Cue(start, end, *corner))
-    sheet.save(target, "JPEG", quality=SHEET_QUALITY, optimize=True)
+    # Not to the file itself: Pillow's encoder does not notice when only a part was written.
+    target.write_bytes(as_jpeg(sheet, SHEET_QUALITY, optimize=True))
     return Storyboard(*sheet.size, plan.tile_width, plan.tile_height, tuple(cues))
