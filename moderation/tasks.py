@@ -10,10 +10,10 @@ from django.db.models import Exists, F, Max, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from huey import crontab
-from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup
+from huey.contrib.djhuey import close_db, db_periodic_task, db_task, on_startup, periodic_task
 
 from chat.models import Attachment
-from chat.services import orphans, uploads
+from chat.services import orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
@@ -75,6 +75,12 @@ def sweep_each_minute() -> None:
 @db_periodic_task(crontab(minute="7"))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
+
+
+@periodic_task(crontab(minute="37"))
+def sweep_scratch() -> None:
+    """Of this machine; elsewhere each new media helper does it."""
+    scratch.sweep_scratch()
 
 
 @db_periodic_task(crontab(hour="3", minute="17"))

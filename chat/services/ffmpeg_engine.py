@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ffmpeg
@@ -19,6 +18,7 @@ from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
 from chat.services.poster import Poster, poster_of_child
+from chat.services.scratch import scratch_folder
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import (
     Probe,
@@ -51,14 +51,14 @@ class FfmpegEngine:
 
     def examine(self, source: Path) -> ExaminedVideo:
         """Raises VideoError: why the file is refused."""
-        with TemporaryDirectory(prefix="offchat-media-") as scratch:
-            media = FfmpegMedia(source, Path(scratch), self.limits)
+        with scratch_folder() as scratch:
+            media = FfmpegMedia(source, scratch, self.limits)
             return examine(media, self.limits.bounds)
 
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused.  Decodes nothing."""
-        with TemporaryDirectory(prefix="offchat-media-") as scratch:
-            return describe(FfmpegMedia(source, Path(scratch), self.limits))[1]
+        with scratch_folder() as scratch:
+            return describe(FfmpegMedia(source, scratch, self.limits))[1]
 
     def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
         """The sheet as ``SHEET`` in ``directory``; None for a video of unknown length.

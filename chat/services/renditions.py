@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from django.core.files.base import File
 from django.core.files.storage import Storage
@@ -23,6 +22,7 @@ from chat.services.activity import SYSTEM, Actor
 from chat.services.local_files import delete_files, storage_failure
 from chat.services.media_limits import MediaLimits, with_second_chance
 from chat.services.rendition_makers import Made, make_poster, make_preview, make_storyboard
+from chat.services.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 Kind = Rendition.Kind
@@ -228,8 +228,8 @@ def make(work: RenditionWork, attachment: Attachment, limits: MediaLimits) -> Wo
     """
     rows: list[Rendition] = []
     try:
-        with TemporaryDirectory(prefix="offchat-media-") as scratch:
-            made = work.make(attachment, Path(scratch), limits)
+        with scratch_folder() as scratch:
+            made = work.make(attachment, scratch, limits)
             files = {each.kind: each for each in made.files}
             for each in work.formats:
                 row = Rendition(
