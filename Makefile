@@ -8,7 +8,7 @@ python := .venv/bin/python
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
+.PHONY: help run web worker migrate test check compare-engines corpus fuzz bench-media screenshots \
 	clean install install-test
 
 help: ## list what can be made
@@ -41,6 +41,9 @@ check: install-test ## lint, formatting, types, import rules
 
 compare-engines: install-test ## every disagreement of the two media engines, and why
 	@$(python) -m bench.compare_engines
+
+corpus: install-test ## what both engines find in other people's files (DIR=../shared/corpus)
+	@$(python) -m bench.corpus $(or $(DIR),../shared/corpus)
 
 fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=index)
 	@$(python) -m bench.mutate $(or $(N),10000) --seed $(or $(SEED),1) $(if $(REPLAY),--replay $(REPLAY))

@@ -5,7 +5,6 @@ container.  A disagreement that is not in KNOWN is a defect, and so is an entry 
 longer one.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,8 +16,8 @@ from chat.errors import VideoError
 from chat.services.video_metadata import VideoMetadata
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip, rotated
+from tests.corpus import CORPUS, entries
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 DURATION_TOLERANCE_SECONDS = 0.1
 BITRATE_TOLERANCE_SHARE = 0.05
 
@@ -168,7 +167,5 @@ def own_clip(name: str) -> Path:
 
 
 def corpus_files() -> Iterator[tuple[str, Path]]:
-    manifest = CORPUS / "MANIFEST.json"
-    if manifest.exists():
-        for entry in json.loads(manifest.read_text()):
-            yield Path(entry["file"]).name, CORPUS / entry["file"]
+    for entry in entries():
+        yield Path(entry["file"]).name, CORPUS / entry["file"]

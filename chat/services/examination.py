@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from chat.errors import VideoError
 from chat.services.libav_words import limit_named
-from chat.services.poster import Poster, poster_size, seek_points
+from chat.services.poster import Poster, exact_points, poster_size, seek_points
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
@@ -105,7 +105,7 @@ def choose_poster(
     """A frame that shows something, else any frame that decodes.
 
     Key frames further in first; then the first frame, which decodes wherever anything does; last
-    a frame in the middle, decoded from the key frame before it.
+    frames between them, decoded from the key frame before.
 
     Raises:
         VideoError: ``no_decodable_frame`` or ``encrypted`` when no frame decodes, or a limit.
@@ -115,8 +115,7 @@ def choose_poster(
         metadata.width, metadata.height, bounds.poster_max_width, bounds.poster_max_height
     )
     seen: list[Poster] = []
-    seeks = seek_points(metadata.duration)
-    for seek in seeks:
+    for seek in seek_points(metadata.duration):
         try:
             poster = media.frame(FrameRequest(stream, *size, seek))
         except VideoError as error:
@@ -137,12 +136,11 @@ def choose_poster(
         if not poster.blank:
             return poster
         seen.append(poster)
-    if seeks:
+    for seek in exact_points(metadata.duration):
         try:
-            middle = FrameRequest(stream, *size, seeks[len(seeks) // 2], False)
-            poster = media.frame(middle)
+            poster = media.frame(FrameRequest(stream, *size, seek, key_frames_only=False))
         except VideoError:
-            poster = None  # too costly; a decoded picture is at hand
+            break  # too costly; a decoded picture is at hand
         if poster and not poster.blank:
             return poster
     return seen[0]

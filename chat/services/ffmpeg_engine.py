@@ -40,6 +40,7 @@ HEADER_ENTRIES = ":".join(
         "stream_side_data=side_data_type,rotation",
     )
 )
+MAX_DECODING_SECONDS = 5  # of processor time, to reach one frame between key frames
 PACKET_ENTRIES = "packet=stream_index,pts_time,duration_time"
 
 
@@ -76,6 +77,7 @@ class FfmpegMedia:
         self.bounds: VideoBounds = limits.bounds
         self.deadline = time.monotonic() + limits.wall_seconds
         self.said = ""
+        self.lacks_index = False  # MPEG-TS, MPEG-PS and bare MPEG streams; known once probed
         # The tools see a name of ours only: no extension to guess a format from, no `%d`.
         self.path = directory / "input"
         self.path.symlink_to(self.source)
@@ -91,7 +93,9 @@ class FfmpegMedia:
             answer = parsed(finished)
             if not answer.get("streams"):
                 raise libav_words.refusal(finished.stderr, opened=not finished.returncode)
-        return probe_from_ffprobe(answer, self.source.stat().st_size)
+        found = probe_from_ffprobe(answer, self.source.stat().st_size)
+        self.lacks_index = found.format_name.startswith("mpeg")
+        return found
 
     def _ffprobe(self, entries: str, *extra: str) -> Finished:
         arguments = [settings.FFPROBE_BINARY, "-v", "error", "-of", "json"]
@@ -104,7 +108,10 @@ class FfmpegMedia:
     def frame(self, request: FrameRequest) -> Poster | None:
         target = self.directory / "frame.jpg"
         target.unlink(missing_ok=True)
-        self.run(self.frame_arguments(request, target))
+        # Without an index seeking leads nowhere in a short file, or among pictures that refer to
+        # others: between key frames all before them is decoded.
+        from_start = self.lacks_index and not request.key_frames_only
+        self.run(self.frame_arguments(request, target, from_start=from_start))
         if not media_runner.output(target):
             if limit := libav_words.limit_named(self.said):
                 raise limit
@@ -128,16 +135,21 @@ class FfmpegMedia:
         options = libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
         return ffmpeg.input(f"file:{self.path}", threads=2, **options, **more)
 
-    def frame_arguments(self, request: FrameRequest, target: Path) -> list[str]:
-        """ffmpeg's argument list that writes one frame as JPEG to ``target``."""
+    def frame_arguments(
+        self, request: FrameRequest, target: Path, *, from_start: bool = False
+    ) -> list[str]:
+        """ffmpeg's argument list that writes one frame as JPEG to ``target``; ``from_start``: not
+        seeking, but decoding all before it."""
         options: dict[str, Any] = {}
         if request.key_frames_only:
             options["skip_frame"] = "nokey"
-        if request.seek_seconds:
+        if request.seek_seconds and not from_start:
             options["ss"] = f"{request.seek_seconds:.3f}"
             if request.key_frames_only:
                 options["noaccurate_seek"] = None
         stream = self.opened(**options)[str(request.stream.index)]
+        if from_start and request.seek_seconds:
+            stream = stream.filter("trim", start=request.seek_seconds)
         if request.stream.interlaced:
             stream = stream.filter("yadif", deint="interlaced")
         # JPEG viewers take the colours for BT.601 in full range.
@@ -156,6 +168,7 @@ class FfmpegMedia:
             fs=self.limits.output_bytes,
             map_metadata=-1,
             **{"q:v": 3},
+            **({} if request.key_frames_only else {"timelimit": MAX_DECODING_SECONDS}),
         )
         return self.compiled(output)
 

@@ -8,6 +8,7 @@ JPEG_START = b"\xff\xd8\xff"  # ITU-T T.81, SOI and the next marker
 POSTER_WEBP = "poster.webp"  # the file that a child writes
 # Where to look for a key frame, as shares of the duration, and never further in than this.
 KEY_FRAME_SHARES = (0.1, 0.35, 0.65)
+EXACT_SHARES = (0.35, 0.9)
 MAX_SEEK_SECONDS = 600.0
 
 
@@ -32,6 +33,13 @@ def seek_points(duration: float | None) -> list[float]:
     if duration is None or duration < 0.5:
         return []
     return [min(duration * share, MAX_SEEK_SECONDS) for share in KEY_FRAME_SHARES]
+
+
+def exact_points(duration: float | None) -> list[float]:
+    """Seconds at which to look between the key frames, when those show nothing."""
+    if duration is None or duration < 0.5:
+        return []
+    return [min(duration * share, MAX_SEEK_SECONDS) for share in EXACT_SHARES]
 
 
 def poster_of_child(jpeg: bytes, width: int, height: int, *, blank: bool) -> Poster:

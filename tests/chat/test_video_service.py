@@ -178,6 +178,38 @@ def test_refuses_a_file_cut_before_its_index(tmp_path):
     assert refused(cut) == "corrupt"
 
 
+FADE_IN = "testsrc=size=320x240:rate=25:duration=2,fade=in:st={}:d=0.1"
+ONE_KEY_FRAME = ("-g", "1000", "-keyint_min", "1000", "-sc_threshold", "0")
+
+
+@pytest.mark.parametrize("dark_seconds", [0.3, 1.5])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("f.mp4", ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")),
+        ("f.ts", ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")),
+        ("f.mkv", ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")),
+        ("f2.ts", ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")),
+        (
+            "f.mpg",
+            (
+                "-c:v",
+                "mpeg2video",
+            ),
+        ),
+    ],
+)
+def test_a_poster_is_not_blank_where_one_key_frame_is_and_others_are_not(
+    name, options, dark_seconds
+):
+    """Black at its only key frame, and for most of the time."""
+    path = clip(name, *options, *ONE_KEY_FRAME, source=FADE_IN.format(dark_seconds), audio=False)
+    poster = service().examine(path).poster
+    assert not poster.blank
+    with picture(poster.jpeg) as image:
+        assert ImageStat.Stat(image.convert("L")).stddev[0] > 20
+
+
 def test_refuses_what_passes_a_limit():
     path = clip()
     assert refused(path, max_pixels=1000) == "too_many_pixels"

@@ -51,8 +51,8 @@ DECODERS = (
 )  # fmt: skip
 RGB, UNSPECIFIED = 0, 2  # matrices of ISO/IEC 23091-2
 MICROSECONDS = 1_000_000
-# Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
-MAX_DECODED_FRAMES = 600
+# Decoded at most to reach a time between key frames: about 100 pictures in 720p.
+MAX_DECODED_PIXELS = 100_000_000
 # Packets without one picture after which a track counts as not decodable.
 MAX_FRUITLESS_PACKETS = 2000
 
@@ -185,13 +185,17 @@ class LibavMedia:
     def seek(self, seconds: float) -> int | None:
         """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
         time stamp of the track, None where seeking fails."""
-        start = self.stream.start_time or 0
-        target = start + int(seconds / (self.stream.time_base or Fraction(1)))
+        target = self.time_stamp(seconds)
         try:
             self.container.seek(target, stream=self.stream)
         except (av.error.FFmpegError, ValueError, OverflowError):
             return None
         return target
+
+    def time_stamp(self, seconds: float) -> int:
+        """Of the chosen track, so long after its start."""
+        start = self.stream.start_time or 0
+        return start + int(seconds / (self.stream.time_base or Fraction(1)))
 
     def frames(self, fruitless: int) -> Iterator[VideoFrame]:
         """Pictures from here on; damaged packets are passed over, as players do."""
@@ -216,14 +220,24 @@ class LibavMedia:
 
     def _sought(self, seek: float, key_frames_only: bool) -> VideoFrame | None:
         target = self.seek(seek)
-        if target is None:
-            return None
-        self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
+        found: VideoFrame | None = None
+        if target is not None:
+            self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
+            found = self._until(target, key_frames_only)
+        if found is None and not key_frames_only:  # seeking leads nowhere in a short MPEG-TS
+            self.reopen()
+            found = self._until(self.time_stamp(seek))
+        return found
+
+    def _until(self, target: int, key_frames_only: bool = False) -> VideoFrame | None:
+        """The picture at this time stamp, or as far as decoding is affordable."""
         last: VideoFrame | None = None
-        for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
+        pixels = 0
+        for frame in self.frames(MAX_FRUITLESS_PACKETS):
             last = frame
+            pixels += frame.width * frame.height
             reached = frame.pts is None or frame.pts >= target
-            if key_frames_only or reached or count >= MAX_DECODED_FRAMES:
+            if key_frames_only or reached or pixels >= MAX_DECODED_PIXELS:
                 break
         return last
 
