@@ -9,7 +9,7 @@ from chat.services.sandbox.libav_tasks import LibavMedia
 
 # Stage → where it happens.  Stages nest: "open" is part of "first picture" when that reopens.
 STAGES = {
-    "open and find streams": (LibavMedia, "__enter__"),
+    "open and find streams": (LibavMedia, "_open"),
     "last packets": (LibavMedia, "_packets"),
     "seek and decode a key frame": (LibavMedia, "_sought"),
     "reopen and decode the first": (LibavMedia, "_first"),
