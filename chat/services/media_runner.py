@@ -27,14 +27,8 @@ from typing import Any
 from django.conf import settings
 
 from chat.errors import VideoError
-from chat.services.sandbox.helper import (
-    HELPER_ENVIRONMENT,
-    LENGTH,
-    RESULT,
-    SANDBOX_FAILED,
-    STDERR,
-    STDOUT,
-)
+from chat.services.sandbox.child import LENGTH, RESULT, SANDBOX_FAILED, STDERR, STDOUT
+from chat.services.sandbox.helper import HELPER_ENVIRONMENT
 from chat.services.sandbox.layers import LAYERS, Limits
 
 logger = logging.getLogger(__name__)
@@ -84,7 +78,7 @@ class HelperCounts:
         self.children += 1
         self.children_killed += reply["exit"] < 0
         self.max_rss_bytes = max(self.max_rss_bytes, reply["max_rss_bytes"])
-        self.cpu_seconds += reply["cpu_seconds"]
+        self.cpu_seconds += reply["cpu_seconds"] + reply["earlier_cpu_seconds"]
 
 
 @dataclass(slots=True)
@@ -129,7 +123,6 @@ class MediaHelper:
             "source": str(source.resolve()) if source else "",
             "directory": str(directory.resolve()),
             "limits": limits.to_json(),
-            "layers": sorted(self.layers - self.missing.keys()),
             "slow": slow,
         }
         for _attempt in range(2):
@@ -189,6 +182,7 @@ class MediaHelper:
         ours, theirs = socket.socketpair()
         options = {
             "max_children": self.max_children,
+            "layers": sorted(self.layers),
             "task_modules": TASK_MODULES,
             "directory": tempfile.gettempdir(),
         }

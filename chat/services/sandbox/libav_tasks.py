@@ -29,7 +29,7 @@ from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
 from chat.services.poster import Poster, as_jpeg, is_blank, seek_points
-from chat.services.sandbox.helper import STDERR
+from chat.services.sandbox.child import STDERR
 from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,

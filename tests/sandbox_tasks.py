@@ -1,0 +1,40 @@
+"""Tasks for a media helper of the tests: children that do what no decoder should."""
+
+import contextlib
+import os
+import threading
+import time
+from typing import Any
+
+from chat.services.sandbox.child import DONE, RESULT
+
+
+def claim_and_go_on(parameters: dict[str, Any]) -> None:
+    """Say that the result is complete, write one if asked, and go on writing other files."""
+    if parameters["with_result"]:
+        with open(RESULT, "w", encoding="utf-8") as file:
+            file.write('{"ours": true}')
+
+    def write() -> None:
+        for number in range(10**9):
+            with contextlib.suppress(OSError):
+                os.close(os.open(f"more-{number % 50}-{number}", os.O_CREAT | os.O_WRONLY, 0o600))
+
+    threading.Thread(target=write, daemon=True).start()
+    time.sleep(0.05)
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, DONE * 3)
+    time.sleep(60)
+
+
+def burn(parameters: dict[str, Any]) -> dict[str, int]:
+    """CPU seconds and bytes of memory."""
+    held = bytearray(parameters["bytes"])
+    until = time.process_time() + parameters["seconds"]
+    while time.process_time() < until:
+        pass
+    return {"held": len(held), "pid": os.getpid()}
+
+
+TASKS = {"tests.claim": claim_and_go_on, "tests.burn": burn}
