@@ -336,6 +336,7 @@ def main() -> None:
         else:
             tasks.update(module.TASKS)
             versions.update(getattr(module, "VERSIONS", {}))
+    system_calls.prepare()
     # What the warm-ups left is freed here: a decoder that had threads, freed in a child, would
     # wait for threads that are not there.
     gc.collect()
