@@ -72,13 +72,13 @@ class HelperCounts:
     children: int = 0
     children_killed: int = 0  # ended by a signal: a limit, or a crash
     max_rss_bytes: int = 0  # of the hungriest child
-    cpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of children, until each was done
 
     def add(self, reply: Mapping[str, Any]) -> None:
         self.children += 1
         self.children_killed += reply["exit"] < 0
         self.max_rss_bytes = max(self.max_rss_bytes, reply["max_rss_bytes"])
-        self.cpu_seconds += reply["cpu_seconds"] + reply["earlier_cpu_seconds"]
+        self.cpu_seconds += reply["cpu_seconds"]
 
 
 @dataclass(slots=True)
@@ -132,6 +132,13 @@ class MediaHelper:
                     self.counts.add(reply)
                 return reply
         raise VideoError("media_helper_lost", "the media helper died twice over one file")
+
+    def used_cpu_seconds(self) -> float:
+        """Of the running helper and of those of its children that have gone; 0 without one."""
+        if not self.process_id:
+            return 0.0
+        reply = self._exchange({"task": "usage"}, HELPER_PATIENCE_SECONDS)
+        return float(reply["cpu_seconds"]) if reply else 0.0
 
     def _exchange(self, request: dict[str, Any], patience: float) -> dict[str, Any] | None:
         """One request and its answer; None when the helper died before answering."""

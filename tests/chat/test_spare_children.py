@@ -158,6 +158,8 @@ def test_what_a_child_used_is_counted(helper, tmp_path):
     parameters = {"seconds": 0.3, "bytes": 80_000_000}
     run_task("tests.burn", parameters, LIMITS, tmp_path, tmp_path, helper)
     assert 0.3 <= helper.counts.cpu_seconds < 2
+    wait_until(lambda: len(children(helper.process_id)) == 1, "it is still there")
+    assert helper.used_cpu_seconds() > helper.counts.cpu_seconds
     assert 80_000_000 < helper.counts.max_rss_bytes < 300_000_000
     assert helper.counts.children_killed == 0
 

@@ -18,6 +18,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -76,9 +77,7 @@ class Helper:
     layers: frozenset[str]
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     spares: dict[int, socket.socket] = field(default_factory=dict)  # process → our end
-    # Answered for and killed, not yet gone: process → CPU seconds told of.
-    ending: dict[int, float] = field(default_factory=dict)
-    untold_cpu_seconds: float = 0.0
+    ending: set[int] = field(default_factory=set)  # answered for and killed, not yet gone
     children: dict[int, Child] = field(default_factory=dict)
     waiting: deque[tuple[dict[str, Any], socket.socket]] = field(default_factory=deque)
 
@@ -127,6 +126,8 @@ class Helper:
         reply.set_inheritable(False)
         if request["task"] == "hello":
             answer(reply, self.introduction())
+        elif request["task"] == "usage":
+            answer(reply, {"cpu_seconds": used_cpu_seconds()})
         else:
             self.waiting.append((request, reply))
         return True
@@ -188,7 +189,7 @@ class Helper:
                 break
             except OSError:  # somebody killed it
                 kill_session(pid)
-                self.ending[pid] = 0.0
+                self.ending.add(pid)
                 channel.close()
         deadline = now + request["limits"]["wall_seconds"]
         self.children[pid] = Child(pid, channel, reply, now, deadline, request["slow"])
@@ -215,19 +216,17 @@ class Helper:
             # Told only when all of its threads have stopped.
             if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is None:
                 continue
-            cpu = time.clock_gettime(cpu_clock(pid))
+            cpu = time.clock_gettime(cpu_clock(pid))  # but for what its end will take
             told = outcome(child, 0, cpu, most_resident_bytes(pid))
             kill_session(pid)
-            self.ending[pid] = cpu
+            self.ending.add(pid)
             self.tell(child, told)
 
     def tell(self, child: Child, message: dict[str, Any]) -> None:
-        """The answer, with what earlier children still used after theirs."""
         del self.children[child.pid]
         with contextlib.suppress(KeyError):
             self.selector.unregister(child.channel)
         child.channel.close()
-        message["earlier_cpu_seconds"], self.untold_cpu_seconds = self.untold_cpu_seconds, 0.0
         answer(child.reply, message)
 
     def reap(self) -> None:
@@ -239,14 +238,13 @@ class Helper:
             pid = ended.si_pid
             kill_session(pid)
             _pid, status, usage = os.wait4(pid, 0)
-            cpu = usage.ru_utime + usage.ru_stime
             if child := self.children.get(pid):
                 resident = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
+                cpu = usage.ru_utime + usage.ru_stime
                 self.tell(child, outcome(child, status, cpu, resident))
-                continue
-            self.untold_cpu_seconds += cpu - self.ending.pop(pid, 0.0)
-            if spare := self.spares.pop(pid, None):
+            elif spare := self.spares.pop(pid, None):
                 spare.close()
+            self.ending.discard(pid)
 
     def kill_overdue(self) -> None:
         now = time.monotonic()
@@ -260,6 +258,12 @@ class Helper:
     def kill_all(self) -> None:
         for pid in (*self.children, *self.spares):
             kill_session(pid)
+
+
+def used_cpu_seconds() -> float:
+    """Of the helper and all of its children that have gone."""
+    spent = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def cpu_clock(pid: int) -> int:
