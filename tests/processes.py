@@ -27,6 +27,19 @@ def works_in(pid: int) -> str:
         return ""
 
 
+def at_work(helper: int) -> list[int]:
+    """The children of a media helper that have a request, and with it a directory to work in."""
+    return [pid for pid in children(helper) if works_in(pid) not in ("/", "")]
+
+
+def left_at_work(helper: int, seconds: float = 1.0) -> list[int]:
+    """Those still there after so long: a child that was answered for is killed, not waited for."""
+    deadline = time.monotonic() + seconds
+    while (left := at_work(helper)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return left
+
+
 def wait_until(condition: Callable[[], object], message: str, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -15,7 +15,7 @@ from chat.services import media_runner
 from chat.services.media_runner import MediaHelper
 from chat.services.media_self_test import ALL_NAMES, run_self_test
 from chat.services.sandbox.layers import LAYERS, Limits
-from tests.processes import children, is_running, wait_until, works_in
+from tests.processes import at_work, is_running, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -80,8 +80,7 @@ def test_each_layer_alone_stops_its_part(layer, stopped, available):
 
 
 def running_children(helper: MediaHelper) -> list[int]:
-    """Those that have a request, and with it a directory to work in."""
-    return [pid for pid in children(helper.process_id) if works_in(pid) not in ("/", "")]
+    return at_work(helper.process_id)
 
 
 def sleeping(helper: MediaHelper, directory: Path, **options) -> threading.Thread:
