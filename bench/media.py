@@ -40,14 +40,16 @@ class Contestant:
     failed: set[str] = field(default_factory=set)
 
     def take(self, path: Path) -> None:
-        cpu, started = cpu_seconds(), time.perf_counter()
+        helper = media_runner.media_helper()
+        theirs, ours, started = helper.used_cpu_seconds(), own_cpu_seconds(), time.perf_counter()
         try:
             self.examine(path)
         except Exception:  # theirs may fail in any way; that they did is what is counted
             self.failed.add(path.name)
         self.wall.append(time.perf_counter() - started)
+        self.cpu += own_cpu_seconds() - ours
         settle()
-        self.cpu += cpu_seconds() - cpu
+        self.cpu += helper.used_cpu_seconds() - theirs
 
 
 def settle() -> None:
@@ -61,11 +63,10 @@ def settle() -> None:
     time.sleep(0.002)  # the new one gets ready
 
 
-def cpu_seconds() -> float:
-    """Of this process, its ended children, and the media helper with its ended children."""
+def own_cpu_seconds() -> float:
+    """Of this process and its ended children."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = time.process_time() + ended.ru_utime + ended.ru_stime
-    return own + media_runner.media_helper().used_cpu_seconds()
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def contestants() -> list[Contestant]:
