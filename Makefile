@@ -8,6 +8,9 @@ python := .venv/bin/python
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
+# A process for each processor; tests of one xdist_group share something and stay in one process.
+in-parallel := -n auto --dist loadgroup
+
 .PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
 	clean install install-test
 
@@ -21,8 +24,8 @@ run: install ## install what is missing and serve (PORT=8000 HOST=127.0.0.1 DATA
 web: migrate ## the web server alone
 	@exec $(python) -m gunicorn --config config/gunicorn.py config.wsgi
 
-worker: install ## the consumer of background jobs alone
-	@exec $(python) manage.py run_huey
+worker: install ## the consumer of one queue alone (QUEUE=jobs or uploads)
+	@exec $(python) manage.py run_huey --queue $(or $(QUEUE),jobs)
 
 migrate: install ## bring the database and the static files up to date
 	@$(python) manage.py migrate --verbosity 1
@@ -31,7 +34,8 @@ migrate: install ## bring the database and the static files up to date
 test: check ## everything: lint, types, imports, migrations, deployment check, tests (ARGS="-k range")
 	$(python) manage.py makemigrations --check --dry-run
 	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest $(in-parallel) $(ARGS)
+	$(python) -m tests.on_servers $(in-parallel) $(ARGS)
 
 check: install-test ## lint, formatting, types, import rules
 	$(python) -m ruff check .

@@ -27,6 +27,7 @@ from typing import Any
 from django.conf import settings
 
 from chat.errors import VideoError
+from chat.services.interruption import NoAnswer, raise_if_stopped, received
 from chat.services.sandbox.child import LENGTH, RESULT, SANDBOX_FAILED, STDERR, STDOUT
 from chat.services.sandbox.helper import HELPER_ENVIRONMENT
 from chat.services.sandbox.layers import LAYERS, Limits
@@ -113,7 +114,9 @@ class MediaHelper:
 
         Raises:
             VideoError: ``media_helper_lost`` when the helper does not answer.
+            Interrupted: within ``interruptible``, which see.
         """
+        raise_if_stopped()
         with self._lock:
             self._ensure()
         request = {
@@ -148,21 +151,19 @@ class MediaHelper:
                 with self._lock:
                     self._ensure()
                     self._send(request, theirs)
-                theirs.close()
-                ours.settimeout(patience)
-                parts = bytearray()
-                while part := ours.recv(65536):
-                    parts += part
-            except TimeoutError:
-                with self._lock:
-                    self._discard()
-                return None
             except OSError as error:
                 logger.warning("the media helper is gone: %s", error)
                 return None
+            theirs.close()
+            try:
+                parts = received(ours, patience)
+            except NoAnswer:
+                with self._lock:
+                    self._discard()
+                return None
         if not parts:
             return None
-        reply: dict[str, Any] = json.loads(bytes(parts))
+        reply: dict[str, Any] = json.loads(parts)
         return reply
 
     def _send(self, request: dict[str, Any], reply: socket.socket) -> None:

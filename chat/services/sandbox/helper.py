@@ -161,7 +161,9 @@ class Helper:
             full = busy >= self.max_children or (
                 request["slow"] and slow >= max(1, self.max_children - 1)
             )
-            if full:
+            if has_hung_up(reply):
+                reply.close()
+            elif full:
                 self.waiting.append((request, reply))
             else:
                 self.start(request, reply)
