@@ -1,6 +1,7 @@
 """Tasks for a media helper of the tests: children that do what no decoder should."""
 
 import contextlib
+import ctypes
 import os
 import threading
 import time
@@ -22,10 +23,25 @@ def claim_and_go_on(parameters: dict[str, Any]) -> None:
 
     threading.Thread(target=write, daemon=True).start()
     time.sleep(0.05)
+    claim()
+    time.sleep(60)
+
+
+def claim() -> None:
     for descriptor in range(3, 64):
         with contextlib.suppress(OSError):
             os.write(descriptor, DONE * 3)
-    time.sleep(60)
+
+
+def claim_and_leave(parameters: dict[str, Any]) -> None:
+    """Say that the result is complete and end at once, in one of several ways."""
+    claim()
+    if parameters["how"] == "exit":
+        os._exit(0)
+    if parameters["how"] == "crash":
+        ctypes.string_at(0)
+    if parameters["how"] == "become a tool":
+        os.execv("/bin/true", ["/bin/true"])
 
 
 def burn(parameters: dict[str, Any]) -> dict[str, int]:
@@ -37,4 +53,4 @@ def burn(parameters: dict[str, Any]) -> dict[str, int]:
     return {"held": len(held), "pid": os.getpid()}
 
 
-TASKS = {"tests.claim": claim_and_go_on, "tests.burn": burn}
+TASKS = {"tests.claim": claim_and_go_on, "tests.leave": claim_and_leave, "tests.burn": burn}

@@ -154,6 +154,16 @@ def test_a_child_that_only_claims_to_be_done_is_stopped_and_killed(helper, tmp_p
     assert not work.exists()
 
 
+@pytest.mark.parametrize("how", ["exit", "crash", "become a tool"])
+def test_a_child_that_claims_to_be_done_and_leaves_does_no_harm(helper, tmp_path, how):
+    for _ in range(20):
+        with pytest.raises(VideoError) as caught:
+            run_task("tests.leave", {"how": how}, LIMITS, tmp_path, tmp_path, helper)
+        assert caught.value.code == "decoder_crashed"
+    assert helper.counts.helpers_started == 1
+    wait_until(lambda: len(children(helper.process_id)) == 1, "more than the spare child is left")
+
+
 def test_what_a_child_used_is_counted(helper, tmp_path):
     parameters = {"seconds": 0.3, "bytes": 80_000_000}
     run_task("tests.burn", parameters, LIMITS, tmp_path, tmp_path, helper)

@@ -215,8 +215,10 @@ class Helper:
         for pid, child in list(self.children.items()):
             if not child.stopping or child.timed_out:
                 continue
-            # Told only when all of its threads have stopped.
-            if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is None:
+            try:  # told only when all of its threads have stopped
+                if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is None:
+                    continue
+            except ChildProcessError:  # it has ended instead, and is reaped next
                 continue
             cpu = time.clock_gettime(cpu_clock(pid))  # but for what its end will take
             told = outcome(child, 0, cpu, most_resident_bytes(pid))
