@@ -26,6 +26,7 @@ from chat.services.libav_engine import LibavEngine
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip
 from tests.engine_differences import AAC, AV1, H264, H265, MP3, OPUS, VORBIS, VP9, corpus_files
+from tests.processes import left_at_work
 
 ENGINES = ("libav", "ffmpeg")
 BATCH = 10
@@ -119,7 +120,7 @@ def try_batch(batch: list[Mutation], report: Report, pool: ThreadPoolExecutor) -
         report.failures.append(f"{indices}: the helper died")
     if left:
         report.failures.append(f"{indices}: left {left}")
-    if running := children_of(helper.process_id):
+    if running := left_at_work(helper.process_id):
         report.failures.append(f"{indices}: left processes {running}")
 
 
@@ -165,11 +166,6 @@ def outcome(path: Path, engine: str) -> str:
     if duration is not None and not 0 < duration <= settings.VIDEO_MAX_DURATION_SECONDS:
         raise ValueError(f"a duration of {duration}")
     return "ready"
-
-
-def children_of(process: int) -> list[str]:
-    listed = Path(f"/proc/{process}/task/{process}/children")
-    return listed.read_text().split() if listed.exists() else []
 
 
 def progress(done: int, count: int) -> None:
