@@ -163,9 +163,10 @@ class Helper:
     def start(self, request: dict[str, Any], reply: socket.socket) -> None:
         limits = Limits(**request["limits"])
         now = time.monotonic()
+        helper = os.getpid()
         pid = os.fork()
         if not pid:
-            run_child(request, limits, self.tasks)  # never returns
+            run_child(request, limits, self.tasks, helper)  # never returns
         self.children[pid] = Child(pid, reply, now, now + limits.wall_seconds, request["slow"])
 
     def reap(self) -> None:
@@ -231,13 +232,12 @@ def kill_session(pid: int) -> None:
 # --- In the child -------------------------------------------------------------------------------
 
 
-def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any]) -> None:
+def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any], helper: int) -> None:
     """Take the layers on, then become the tool or run the task; ends the process."""
     status = SANDBOX_FAILED
     try:
         directory = request["directory"]
         os.setsid()
-        parent = os.getppid()
         try:
             redirect(directory)
         except FileNotFoundError:  # who asked was interrupted, and has cleared it away
@@ -246,7 +246,9 @@ def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any]) ->
         arguments = request["arguments"]
         confinement = Confinement(request["source"], directory, bool(arguments), limits)
         take_on(frozenset(request["layers"]), confinement)
-        if os.getppid() != parent:  # the helper died before the death signal was set
+        # The helper died before the death signal was set.  (Its process id must come from before
+        # the fork: asked for here, it could be another's already.)
+        if os.getppid() != helper:
             os._exit(SANDBOX_FAILED)
         if arguments:
             environment = {**CLEAN_ENVIRONMENT, "HOME": directory}
