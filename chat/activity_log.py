@@ -46,7 +46,12 @@ class ActivityLog(models.Model):
         ATTACHMENT_PROCESSED = "attachment_processed", "processed"
         RENDITIONS_MADE = "renditions_made", "made renditions of"
         ATTACHMENT_FINGERPRINTED = "attachment_fingerprinted", "fingerprinted"
+        ATTACHMENT_VERIFIED = "attachment_verified", "verified"
         JOB_STARTED = "job_started", "started job"
+        JOB_PAUSED = "job_paused", "paused job"
+        JOB_RESUMED = "job_resumed", "resumed job"
+        JOB_CHANGED = "job_changed", "changed the pace of job"
+        FAILURES_HANDLED = "failures_handled", "marked failures handled of job"
         JOB_CANCELLED = "job_cancelled", "cancelled job"
         JOB_FINISHED = "job_finished", "finished job"
 

@@ -3,6 +3,7 @@ activity log have modules of their own."""
 
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
@@ -154,16 +155,31 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
         """Ready videos without a stored poster."""
         return self.ready().filter(thumbnail="")
 
-    def fingerprintable(self) -> Self:
-        """Ready videos: the others have no picture to hash."""
-        return self.processable().filter(processing_state=Attachment.ProcessingState.READY)
+    def outdated(self) -> Self:
+        """Ready videos that an older version processed."""
+        return self.ready().filter(pipeline_version__lt=PIPELINE_VERSION)
 
     def needing_fingerprint(self) -> Self:
-        """Those without a fingerprint, or with one made in an older way."""
+        """Ready videos without a fingerprint, or with one made in an older way."""
         made = VideoFingerprint.objects.filter(
             attachment=OuterRef("pk"), pipeline_version=FINGERPRINT_VERSION
         )
-        return self.fingerprintable().filter(~Exists(made))
+        return self.ready().filter(~Exists(made))
+
+    def outdated_fingerprint(self) -> Self:
+        """Ready videos with a fingerprint made in an older way."""
+        return self.ready().filter(fingerprint__pipeline_version__lt=FINGERPRINT_VERSION)
+
+    def never_verified(self) -> Self:
+        return self.processable().filter(verified_at=None)
+
+    def failed_verification(self) -> Self:
+        return self.processable().exclude(verification_code="")
+
+    def verified_long_ago(self) -> Self:
+        """Verified last more than VERIFY_AGAIN_DAYS ago."""
+        since = timezone.now() - timedelta(days=settings.VERIFY_AGAIN_DAYS)
+        return self.processable().filter(verified_at__lt=since)
 
     def failed(self) -> Self:
         return self.processable().filter(processing_state=Attachment.ProcessingState.FAILED)
@@ -180,6 +196,15 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
             )
             wanted |= Q(~Exists(seen_to))
         return self.ready().filter(wanted)
+
+    def outdated_renditions(self, versions: Mapping[str, int]) -> Self:
+        """Ready videos of which one of these kinds was seen to by an older version."""
+        older = Q()
+        for kind, version in versions.items():
+            older |= Q(kind=kind, pipeline_version__lt=version)
+        return self.ready().filter(
+            Exists(Rendition.objects.filter(older, attachment=OuterRef("pk")))
+        )
 
     def failed_renditions(self, kinds: Iterable[str]) -> Self:
         """Ready videos of which one of these kinds could not be made."""
@@ -245,6 +270,12 @@ class Attachment(models.Model):
     visibility = models.CharField(max_length=12, choices=Visibility, default=Visibility.VISIBLE)
     placeholder = models.CharField(
         max_length=60, blank=True, help_text="ThumbHash of the poster, base64"
+    )
+
+    # 0009: whether what is stored is still what was stored.
+    verified_at = models.DateTimeField(null=True, blank=True)
+    verification_code = models.CharField(
+        max_length=30, blank=True, help_text="of the last verification; empty when all was well"
     )
 
     objects = AttachmentQuerySet.as_manager()

@@ -1,178 +1,134 @@
 """The engine of background jobs: plain functions, for the command and the queue alike.
 
-The database is the record of all work.  A job is planned into chunks of frozen ids; workers
-claim chunks, do the slow part outside any transaction, and commit each handful of items with
-the cursor that says they are done.
+The database is the record of all work.  A job is planned into chunks of frozen ids; workers claim
+chunks, do the slow part outside any transaction, and commit each handful of items with the cursor
+that says they are done.  ``planning`` comes before, ``steering`` is what people do meanwhile.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from math import ceil
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F, Sum
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
-from chat.services import activity, fingerprinting
+from chat.services import activity
 from chat.services.activity import Actor
-from moderation.chunks import Claim, LostChunk, claim, owner_name
-from moderation.models import Chunk, Failure, Job
+from chat.services.interruption import Interrupted, interruptible
+from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name
+from moderation.models import Chunk, Failure, Interruption, Job
+from moderation.pace import wait_for_turn
+from moderation.planning import plan_batch
 from moderation.processing import Processing, processing_of
+from moderation.progress import Progress, progress
 from moderation.scopes import Scope
 
 logger = logging.getLogger(__name__)
 
-CHUNK_ITEMS = 500
-CHUNK_MIN_ITEMS = 5
-SPREAD_CHUNKS = 16  # a small job is cut into so many, for several workers to share
-PLAN_ITEMS = 10_000  # read and written at once while planning
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
+STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
 HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
+# Those that may pass but had their second chance already (see ``with_second_chance``).
+TRIED_TWICE = {"time_limit"}
 
 
 class Halted(Exception):
     """The machine, not a file, keeps the job from going on; the message says what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is: attachments, attachments a second, seconds; ``fraction`` 0 to 1."""
+def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = None) -> bool:
+    """Work for about ``seconds`` on the job whose turn it is (or on this one): claim a chunk and
+    commit every second or so.
 
-    total: int
-    ready: int
-    failed: int
-    skipped: int
-    done: int
-    fraction: float
-    rate_per_second: float | None
-    eta_seconds: float | None
-
-
-def refusal(kind: str) -> str:
-    """Why this machine cannot do jobs of the kind, as a sentence; empty when it can."""
-    return fingerprinting.missing_because() if kind == Job.Kind.FINGERPRINTS else ""
-
-
-def create_job(kind: str, scope: Scope, actor: Actor, started_from: str) -> Job:
-    """A job to be planned; wakes nobody (see ``moderation.tasks.wake``)."""
-    with transaction.atomic():
-        job = Job.objects.create(
-            kind=kind,
-            scope=scope.to_json(),
-            scope_words=scope.words(kind),
-            created_by_id=actor.user.pk if actor.user else None,
-            started_from=started_from,
+    Returns whether there was anything to take on; False also when all that is left is in other
+    hands, waits for a later try or hour, or is paused, cancelled or finished.
+    """
+    held = claim(owner, job_id)
+    if held is None:
+        for pk in Job.objects.filter(status=Job.Status.RUNNING).values_list("pk", flat=True):
+            finish_if_complete(pk)
+        return False
+    job = Job.objects.get(chunks=held.chunk_id)
+    try:
+        work_on(job, held, time.monotonic() + seconds)
+    except LostChunk:
+        logger.warning("job %s: chunk %s was taken over", job.pk, held.chunk_id)
+    except Halted as halt:
+        held.release()
+        _halt(job, held, str(halt))
+    except (OperationalError, InterfaceError):
+        raise  # the database's trouble, not the item's: whoever sweeps tries again
+    except Exception as error:
+        logger.exception("job %s: the item with id %s ended its slice", job.pk, held.next_id)
+        Interruption.objects.create(
+            job=job,
+            cause=Interruption.Cause.SLICE_FAILED,
+            owner=owner,
+            attachment_id=held.next_id,
+            detail=repr(error)[:2000],
         )
-        activity.record(
-            ActivityLog.Action.JOB_STARTED, actor, job, details={"scope": job.scope_words}
-        )
-    return job
+        if held.gives_up:  # it could not even be given up
+            _fail(job.pk, f"Attachment {held.next_id}: {error!r}")
+        held.release(blame=True)
+    except BaseException:
+        # An interruption may come in the middle of a query: the connection takes no other then.
+        connection.close()
+        raise
+    finally:
+        held.release()
+    if not held.is_open:
+        finish_if_complete(job.pk)
+    return True
+
+
+def plan_slice(seconds: float, job_id: int | None = None) -> bool:
+    """Plan a job that waits for it, for about ``seconds``; False when there is none."""
+    jobs = Job.objects.filter(status=Job.Status.PLANNING).with_work(timezone.now())
+    if job_id is not None:
+        jobs = jobs.filter(pk=job_id)
+    job = jobs.order_by("turn_at", "pk").first()
+    if job is None:
+        return False
+    plan(job, seconds)
+    return True
 
 
 def plan(job: Job, seconds: float = float("inf")) -> None:
     """Freeze the job's set into chunks, by ascending id, then set it running.
 
     Goes on where an interrupted planning stopped; stops after ``seconds`` with the job still in
-    planning.  Of several planners at once each batch is written by one.
+    planning.
     """
     deadline = time.monotonic() + seconds
-    scope = Scope.from_json(job.scope)
     try:
-        while _plan_batch(job.pk, scope, job.kind) and time.monotonic() < deadline:
+        while plan_batch(job) and time.monotonic() < deadline:
             pass
     except ValueError as error:
         _fail(job.pk, str(error))
+    finish_if_complete(job.pk)
     job.refresh_from_db()
-    if job.status == Job.Status.RUNNING:
-        finish_if_complete(job.pk)
-        job.refresh_from_db()
 
 
-def _plan_batch(job_id: int, scope: Scope, kind: str) -> bool:
-    """Plan the next ``PLAN_ITEMS``; whether there may be more."""
-    after, planned = _planned(job_id)
-    wanted = PLAN_ITEMS if scope.limit is None else min(PLAN_ITEMS, scope.limit - planned)
-    videos = scope.queryset(kind).filter(pk__gt=after).order_by("pk")
-    ids = list(videos.values_list("pk", flat=True)[:wanted])
-    is_last = len(ids) < wanted or planned + len(ids) == scope.limit
-    size = CHUNK_ITEMS
-    if is_last and not planned:
-        size = min(size, max(CHUNK_MIN_ITEMS, ceil(len(ids) / SPREAD_CHUNKS)))
-    with transaction.atomic():
-        # The slow reading is done: what it started from must still hold.
-        job = Job.objects.select_for_update().get(pk=job_id)
-        if job.status != Job.Status.PLANNING:
-            return False
-        if _planned(job_id)[0] != after:
-            return True
-        Chunk.objects.bulk_create(
-            Chunk(job=job, attachment_ids=part, size=len(part))
-            for part in (ids[start : start + size] for start in range(0, len(ids), size))
-        )
-        job.total = planned + len(ids)
-        if is_last:
-            job.status = Job.Status.RUNNING
-            job.started_at = timezone.now()
-        job.save(update_fields=["total", "status", "started_at"])
-    return not is_last
+def work_on(job: Job, held: Claim, deadline: float) -> None:
+    """Checkpoint after checkpoint, until ``deadline`` (of ``time.monotonic``), the chunk's end or
+    a change of mind.
 
-
-def _planned(job_id: int) -> tuple[int, int]:
-    """The last id planned and the number of ids planned."""
-    last = Chunk.objects.filter(job_id=job_id).order_by("-pk").first()
-    if last is None:
-        return 0, 0
-    return last.attachment_ids[-1], Job.objects.values_list("total", flat=True).get(pk=job_id)
-
-
-def work_slice(job_id: int, owner: str, seconds: float = SLICE_SECONDS) -> bool:
-    """Claim one chunk and work on it for about ``seconds``, committing every second or so.
-
-    Returns whether there may be more to do; False also when all that is left is in other hands,
-    or the job is not running (paused, cancelled, finished).
+    Raises:
+        LostChunk, Halted: see there.
     """
-    held = claim(job_id, owner)
-    if held is None:
-        finish_if_complete(job_id)
-        return False
-    deadline = time.monotonic() + seconds
-    worker = Worker(Job.objects.get(pk=job_id), held)
-    blame = False
-    try:
-        running = True
-        while running and held.is_open:
-            worker.checkpoint()
-            # Cancelling and pausing take effect here.
-            running = Job.objects.filter(pk=job_id, status=Job.Status.RUNNING).exists()
-            if time.monotonic() >= deadline:
-                break
-    except LostChunk:
-        logger.warning("job %s: chunk %s was taken over", job_id, held.chunk_id)
-        return True
-    except Halted as halt:
-        logger.error("job %s: %s", job_id, halt)
-        _fail(job_id, str(halt))
-        return False
-    except (OperationalError, InterfaceError):
-        raise  # the database's trouble, not the item's: whoever sweeps tries again
-    except Exception as error:
-        logger.exception("job %s: an item after id %s ended its slice", job_id, held.last_id)
-        if held.gives_up:  # it could not even be given up
-            _fail(job_id, f"After attachment {held.last_id}: {error!r}")
-        blame = True
-    finally:
-        held.release(blame=blame)
-    if not held.is_open:
-        finish_if_complete(job_id)
-    return running
+    worker = Worker(job, held)
+    while held.is_open and worker.may_go_on():
+        worker.checkpoint(deadline)
+        if time.monotonic() >= deadline:
+            return
 
 
 @dataclass(slots=True)
@@ -181,123 +137,219 @@ class Worker:
 
     job: Job
     claim: Claim
+    scope: Scope = field(init=False)
     processing: Processing = field(init=False)
 
     def __post_init__(self) -> None:
-        self.processing = processing_of(self.job)
+        self.scope = Scope.from_json(self.job.scope)
+        self.processing = processing_of(self.job.kind, self.scope)
 
-    def checkpoint(self) -> None:
+    def may_go_on(self) -> bool:
+        """Read the job's row again: whether it is running, now, and has room for this worker."""
+        job = Job.objects.filter(pk=self.job.pk, status=Job.Status.RUNNING).first()
+        now = timezone.now()
+        if job is None or not job.is_within_hours(now):
+            return False
+        self.job = job
+        if job.workers is None:
+            return True
+        held = Chunk.objects.held(now).filter(job=job).order_by("pk")
+        first = held.values_list("pk", flat=True)[: job.workers]
+        return self.claim.chunk_id in list(first)
+
+    def checkpoint(self, deadline: float) -> None:
         """Do the next items, for about ``CHECKPOINT_SECONDS``, and commit them.
 
         Rows are not marked as processing meanwhile: the lease says so already, and a mark would
         cost another transaction and outlive a killed worker.
         """
+        started = time.monotonic()
         ids = self.claim.next_ids()
-        wanted = Scope.from_json(self.job.scope).wanted(self.job.kind).in_bulk(ids)
-        end = time.monotonic() + CHECKPOINT_SECONDS
+        if not self.claim.gives_up:
+            ids = ids[: wait_for_turn(self.job, len(ids), deadline)]
+        if not ids:
+            return
+        wanted = self.scope.wanted(self.job.kind).in_bulk(ids)
         prepared: list[Any] = []
         count, halt = 0, None
         try:
-            for pk in ids:
-                each = self._prepare(wanted[pk]) if pk in wanted else None
-                if each and each.error and each.error.code in HALTING:
-                    halt = each.error
-                    break
-                if each:
-                    prepared.append(each)
-                count += 1
-                if time.monotonic() >= end or self.claim.isolated:
-                    break
-            if count:
-                self._commit(prepared, count)
+            with interruptible(lambda: not self.may_go_on(), STEERING_SECONDS):
+                for pk in ids:
+                    each = self._prepare(wanted[pk]) if pk in wanted else None
+                    if each and each.error and each.error.code in HALTING:
+                        halt = each.error
+                        break
+                    if each:
+                        prepared.append(each)
+                    count += 1
+                    if time.monotonic() >= started + CHECKPOINT_SECONDS:
+                        break
+        except Interrupted:
+            pass  # what came before it counts
         except BaseException:
             self.processing.discard_unrecorded(prepared)
             raise
-        if count:
-            self.claim.advanced(count)
+        try:
+            if count:
+                tally = self._commit(ids[:count], prepared, time.monotonic() - started)
+                self.claim.advanced(tally)
+        except BaseException:
+            self.processing.discard_unrecorded(prepared)
+            raise
         if halt:
             raise Halted(f"{halt.outcome.operator} {halt.detail}".strip())
 
     def _prepare(self, attachment: Attachment) -> Any:
         if self.claim.gives_up:
-            detail = f"Ended its worker {self.claim.attempts - 1} times; not tried again."
-            return self.processing.given_up(attachment, VideoError("decoder_crashed", detail))
+            detail = f"Workers that ended at it: {self.claim.attempts}."
+            return self.processing.given_up(attachment, VideoError("worker_lost", detail))
         return self.processing.prepare(attachment)
 
-    def _commit(self, prepared: Sequence[Any], count: int) -> None:
+    def _commit(self, ids: Sequence[int], prepared: Sequence[Any], busy_seconds: float) -> Tally:
         """Write effects, failures and the cursor in one transaction; fence first.
 
         Raises:
             LostChunk: the claim holds no longer; nothing is written.
         """
-        scope = Scope.from_json(self.job.scope)
-        actor = Actor(job_id=self.job.pk)
-        ready = 0
+        tally = Tally()
+        by_id = {each.attachment.pk: each for each in prepared}
         failures: list[Failure] = []
         with transaction.atomic():
             self.claim.hold()
-            rows = scope.wanted(self.job.kind).filter(pk__in=[p.attachment.pk for p in prepared])
+            tries = self._tries(ids)
+            rows = self.scope.wanted(self.job.kind).filter(pk__in=by_id)
             # Locked in one order.  What was removed or done by others meanwhile is not done twice.
             posters = dict(rows.order_by("pk").select_for_update().values_list("pk", "thumbnail"))
-            for each in prepared:
-                attachment = each.attachment
-                if attachment.pk not in posters:
-                    self.processing.discard(each)
-                    continue
-                attachment.thumbnail.name = posters[attachment.pk]
-                if not self.processing.record(each, actor):
-                    continue
-                if each.error is None:
-                    ready += 1
+            left = [pk for pk in ids if pk not in posters]
+            reasons = skip_reasons_of(left)
+            for pk in ids:
+                each = by_id.get(pk)
+                if pk not in posters or each is None:
+                    if each is not None:
+                        self.processing.discard(each)
+                    tally.skip(reasons.get(pk, Chunk.Skip.NOT_NEEDED), pk)
+                elif failure := self._failure(each, tries.get(pk, 0) + 1):
+                    if failure.is_final and not self._record(each, posters[pk]):
+                        tally.skip(Chunk.Skip.GONE, pk)
+                        continue
+                    failures.append(failure)
+                    tally.dead += failure.is_dead
+                    tally.failed += failure.is_final and not failure.is_dead
+                    tally.waiting += not failure.is_final
+                elif self._record(each, posters[pk]):
+                    tally.ready += 1
                 else:
-                    failures.append(
-                        Failure(
-                            job=self.job,
-                            attachment=attachment,
-                            code=each.error.code,
-                            detail=each.error.detail[:2000],
-                        )
-                    )
-            Failure.objects.bulk_create(
-                failures,
-                update_conflicts=True,
-                unique_fields=["job", "attachment"],
-                update_fields=["code", "detail", "created_at"],
-            )
-            self.claim.advance(count, ready, len(failures), skipped=count - ready - len(failures))
+                    tally.skip(Chunk.Skip.GONE, pk)
+            self._write_failures(failures, set(tries))
+            self.claim.advance(tally, busy_seconds)
+        return tally
+
+    def _record(self, prepared: Any, poster: str) -> bool:
+        prepared.attachment.thumbnail.name = poster
+        return self.processing.record(prepared, Actor(job_id=self.job.pk))
+
+    def _tries(self, ids: Sequence[int]) -> Mapping[int, int]:
+        """Of those that failed before: {attachment id: tries}."""
+        if not self.claim.is_retry:
+            return {}
+        failures = Failure.objects.filter(job=self.job, attachment__in=ids)
+        return dict(failures.values_list("attachment_id", "attempts"))
+
+    def _failure(self, prepared: Any, tries: int) -> Failure | None:
+        """The row that tells of it: to be tried again, failed or dead; None for a success."""
+        error: VideoError | None = prepared.error
+        if error is None:
+            return None
+        pauses = settings.JOB_RETRY_SECONDS
+        may_pass = not error.permanent and error.code not in TRIED_TWICE
+        again = may_pass and tries <= len(pauses)
+        return Failure(
+            job=self.job,
+            attachment=prepared.attachment,
+            code=error.code,
+            detail=error.detail[:2000],
+            attempts=tries,
+            is_final=not again,
+            is_dead=(may_pass and not again) or self.claim.gives_up,
+            next_try_at=timezone.now() + timedelta(seconds=pauses[tries - 1]) if again else None,
+        )
+
+    def _write_failures(self, failures: Sequence[Failure], tried_before: set[int]) -> None:
+        Failure.objects.bulk_create(
+            failures,
+            update_conflicts=True,
+            unique_fields=["job", "attachment"],
+            update_fields=[
+                "code", "detail", "attempts", "is_final", "is_dead", "next_try_at", "created_at",
+            ],
+        )  # fmt: skip
+        if over := tried_before - {failure.attachment_id for failure in failures}:
+            Failure.objects.filter(job=self.job, attachment__in=over).delete()
+
+
+def skip_reasons_of(ids: Sequence[int]) -> dict[int, str]:
+    """{id: Chunk.Skip} of attachments that are not wanted (any more)."""
+    if not ids:
+        return {}
+    removed = Attachment.Visibility.REMOVED
+    there = dict(Attachment.objects.filter(pk__in=ids).values_list("pk", "visibility"))
+    skips = Chunk.Skip
+    return {
+        pk: skips.GONE
+        if pk not in there
+        else skips.REMOVED
+        if there[pk] == removed
+        else skips.NOT_NEEDED
+        for pk in ids
+    }
 
 
 def finish_if_complete(job_id: int) -> bool:
-    """Set a running job done when none of its chunks is open; whether this call did."""
-    if Chunk.objects.filter(job_id=job_id, cursor__lt=F("size")).exists():
+    """Set a running job done when none of its chunks is open and nothing waits for another try;
+    whether this call did."""
+    if Chunk.objects.open().filter(job_id=job_id).exists():
+        return False
+    if Failure.objects.filter(job_id=job_id, is_final=False).exists():
         return False
     with transaction.atomic():
-        if not _leave(job_id, (Job.Status.RUNNING,), Job.Status.DONE):
+        running = Job.objects.filter(pk=job_id, status=Job.Status.RUNNING)
+        if not running.update(status=Job.Status.DONE, finished_at=timezone.now()):
             return False
         job = Job.objects.get(pk=job_id)
         now = progress(job)
-        activity.record(
-            ActivityLog.Action.JOB_FINISHED,
-            Actor(job_id=job_id),
-            job,
-            details={"ready": now.ready, "failed": now.failed, "skipped": now.skipped},
-        )
+        counts = {name: getattr(now, name) for name in ("ready", "failed", "dead", "skipped")}
+        activity.record(ActivityLog.Action.JOB_FINISHED, Actor(job_id=job_id), job, details=counts)
     return True
 
 
-def cancel(job: Job, actor: Actor) -> bool:
-    """Stop the job for good, within seconds; what is done stays.  False when it was over."""
+def _halt(job: Job, held: Claim, reason: str) -> None:
+    """Pause the job: somebody has to see to the machine first."""
+    logger.error("job %s: %s", job.pk, reason)
     with transaction.atomic():
-        changed = _leave(job.pk, Job.UNFINISHED, Job.Status.CANCELLED)
-        if changed:
-            activity.record(ActivityLog.Action.JOB_CANCELLED, actor, job)
-    job.refresh_from_db()
-    return changed
+        running = Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING)
+        if running.update(status=Job.Status.PAUSED, error=reason[:2000]):
+            Interruption.objects.create(
+                job=job,
+                cause=Interruption.Cause.HALTED,
+                owner=held.owner,
+                attachment_id=held.next_id,
+                detail=reason[:2000],
+            )
+            activity.record(
+                ActivityLog.Action.JOB_PAUSED,
+                Actor(job_id=job.pk),
+                job,
+                outcome=ActivityLog.Outcome.FAILED,
+                details={"error": reason[:2000]},
+            )
 
 
 def _fail(job_id: int, error: str) -> None:
     with transaction.atomic():
-        if _leave(job_id, Job.UNFINISHED, Job.Status.FAILED, error=error[:2000]):
+        unfinished = Job.objects.unfinished().filter(pk=job_id)
+        if unfinished.update(
+            status=Job.Status.FAILED, finished_at=timezone.now(), error=error[:2000]
+        ):
             activity.record(
                 ActivityLog.Action.JOB_FINISHED,
                 Actor(job_id=job_id),
@@ -307,42 +359,17 @@ def _fail(job_id: int, error: str) -> None:
             )
 
 
-def _leave(job_id: int, before: Sequence[str], after: str, **changes: str) -> bool:
-    """Move the job to a final status if it has one of ``before``; whether this call did."""
-    jobs = Job.objects.filter(pk=job_id, status__in=before)
-    return bool(jobs.update(status=after, finished_at=timezone.now(), **changes))
-
-
-def progress(job: Job) -> Progress:
-    """Sums over the job's chunks: one query, however large the job."""
-    sums = job.chunks.aggregate(*(Sum(name, default=0) for name in ("ready", "failed", "skipped")))
-    ready, failed, skipped = sums["ready__sum"], sums["failed__sum"], sums["skipped__sum"]
-    done = ready + failed + skipped
-    rate = None
-    if job.started_at:
-        elapsed = (job.finished_at or timezone.now()) - job.started_at
-        rate = done / max(elapsed, timedelta(milliseconds=1)).total_seconds() if done else None
-    left = job.total - done
-    return Progress(
-        total=job.total,
-        ready=ready,
-        failed=failed,
-        skipped=skipped,
-        done=done,
-        fraction=done / job.total if job.total else float(job.status == Job.Status.DONE),
-        rate_per_second=rate,
-        eta_seconds=left / rate if rate and not job.is_finished else None,
-    )
-
-
 def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
-    """Plan and work on the job in this process until it is over, beside whoever else does."""
-    plan(job)
+    """Plan and work on the job in this process until it is over or paused, beside whoever else
+    does."""
     owner = owner_name()
-    while not job.is_finished:
+    while not job.is_finished and job.status != Job.Status.PAUSED:
         on_progress(progress(job))
-        if not work_slice(job.pk, owner, CHECKPOINT_SECONDS):
+        if plan_slice(CHECKPOINT_SECONDS, job.pk):
+            pass
+        elif not work_slice(owner, CHECKPOINT_SECONDS, job.pk):
             job.refresh_from_db()
             if not job.is_finished:
-                time.sleep(0.2)  # others hold what is left, or the job is paused
+                time.sleep(0.2)  # others hold what is left, or it waits for its hour
+        job.refresh_from_db()
     on_progress(progress(job))

@@ -4,28 +4,31 @@ Any number of workers may claim at once, be killed, or freeze and come back besi
 replacement: an item's effects and the cursor that says it is done are written in one
 transaction, which first checks that the claim still holds.
 
-A chunk that keeps ending its worker is worked on one item at a time, until the item at the
-cursor is known to be the one, and is given up.
+A chunk that lost its worker is split: the items that may have been in work stay in it, are worked
+on one at a time, and the one that keeps ending workers is given up; the others go on elsewhere.
 """
 
 import os
 import socket
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
-from moderation.models import Chunk, Job
+from moderation.id_sets import pack_ids
+from moderation.models import Chunk, Failure, Interruption, Job
 
 SLICE_ITEMS = 25
-# Claims without progress, this one included, from which on one item is worked on at a time, and
-# from which on the item at the cursor is given up: it was alone in work when the last one ended.
-ISOLATE_AT = 3
-GIVE_UP_AT = 4
+# Workers lost without progress from which on the item at the cursor is given up: but for the
+# first it was alone in work when they ended.
+GIVE_UP_AT = 3
+
+Skips = dict[str, list[int]]
 
 
 class LostChunk(Exception):
@@ -47,6 +50,28 @@ def lease(kind: str = "") -> timedelta:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How the items of one checkpoint ended."""
+
+    ready: int = 0
+    failed: int = 0
+    dead: int = 0
+    waiting: int = 0
+    skips: Skips = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> int:
+        return sum(len(ids) for ids in self.skips.values())
+
+    @property
+    def count(self) -> int:
+        return self.ready + self.failed + self.dead + self.waiting + self.skipped
+
+    def skip(self, reason: str, attachment_id: int) -> None:
+        self.skips.setdefault(str(reason), []).append(attachment_id)
+
+
+@dataclass(slots=True)
 class Claim:
     """One worker's hold on one chunk, from ``claim`` to ``release``."""
 
@@ -57,7 +82,8 @@ class Claim:
     cursor: int
     attempts: int
     kind: str = ""  # of the job
-    done: int = 0  # items since the claim
+    is_retry: bool = False
+    skips: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -65,8 +91,8 @@ class Claim:
 
     @property
     def isolated(self) -> bool:
-        """Whether to work on one item at a time: one of the next ends workers."""
-        return self.attempts >= ISOLATE_AT
+        """Whether to work on one item at a time: one of these may end workers."""
+        return self.attempts > 0
 
     @property
     def gives_up(self) -> bool:
@@ -74,30 +100,36 @@ class Claim:
         return self.attempts >= GIVE_UP_AT
 
     @property
-    def last_id(self) -> int:
-        """The last id that is done; 0 at the beginning."""
-        return self.attachment_ids[self.cursor - 1] if self.cursor else 0
+    def next_id(self) -> int | None:
+        """The first id that is not done; None when all are."""
+        return self.attachment_ids[self.cursor] if self.is_open else None
 
     def next_ids(self) -> list[int]:
         count = 1 if self.isolated else SLICE_ITEMS
         return self.attachment_ids[self.cursor : self.cursor + count]
 
-    def advance(self, count: int, ready: int, failed: int, skipped: int) -> None:
-        """Count ``count`` items as done and renew the lease, in the caller's transaction."""
+    def advance(self, tally: Tally, busy_seconds: float) -> None:
+        """Count the next items as done, so, and renew the lease, in the caller's transaction,
+        which ``hold`` has begun."""
+        changes: dict[str, object] = {"skips": self._skips_with(tally)} if tally.skips else {}
         self._still_mine().update(
-            cursor=self.cursor + count,
-            attempts=self._attempts_after(count),
+            cursor=self.cursor + tally.count,
+            attempts=min(self.attempts, 1),
             lease_until=timezone.now() + lease(self.kind),
-            ready=F("ready") + ready,
-            failed=F("failed") + failed,
-            skipped=F("skipped") + skipped,
+            ready=F("ready") + tally.ready,
+            failed=F("failed") + tally.failed,
+            dead=F("dead") + tally.dead,
+            skipped=F("skipped") + tally.skipped,
+            waiting=F("waiting") + tally.waiting,
+            busy_seconds=F("busy_seconds") + busy_seconds,
+            **changes,
         )
 
-    def advanced(self, count: int) -> None:
-        """The transaction with ``advance(count)`` is committed."""
-        self.attempts = ISOLATE_AT if self._isolated_after(count) else 0
-        self.cursor += count
-        self.done += count
+    def advanced(self, tally: Tally) -> None:
+        """The transaction with ``advance(tally)`` is committed."""
+        self.attempts = min(self.attempts, 1)
+        self.cursor += tally.count
+        self.skips = self._skips_with(tally)
 
     def hold(self) -> None:
         """Lock the chunk in the caller's transaction.
@@ -109,59 +141,113 @@ class Claim:
             raise LostChunk
 
     def release(self, *, blame: bool = False) -> None:
-        """Let others claim at once.  With ``blame``, this claim counts as one that ended its
-        worker."""
-        changes: dict[str, object] = {"owner": "", "lease_until": timezone.now()}
-        if not blame and not self.done:
-            changes["attempts"] = max(0, self.attempts - 1)
-        self._still_mine().update(**changes)
+        """Let others claim at once.  With ``blame``, the item at the cursor counts as one that
+        may have ended this slice."""
+        self._still_mine().update(
+            owner="",
+            lease_until=timezone.now(),
+            attempts=F("attempts") + int(blame),
+        )
 
-    def _isolated_after(self, count: int) -> bool:
-        """Whether the stretch that may hold the item that ends workers goes on after these."""
-        return self.isolated and not self.gives_up and self.done + count < SLICE_ITEMS
-
-    def _attempts_after(self, count: int) -> int:
-        return ISOLATE_AT - 1 if self._isolated_after(count) else 0
+    def _skips_with(self, tally: Tally) -> Skips:
+        reasons = {*self.skips, *tally.skips}
+        return {
+            reason: [*self.skips.get(reason, ()), *tally.skips.get(reason, ())]
+            for reason in sorted(reasons)
+        }
 
     def _still_mine(self) -> models.QuerySet[Chunk]:
         return Chunk.objects.filter(pk=self.chunk_id, owner=self.owner, fence=self.fence)
 
 
-def claim(job_id: int, owner: str) -> Claim | None:
-    """The first open chunk of a running job that nobody holds; None when there is none."""
+def claim(owner: str, job_id: int | None = None) -> Claim | None:
+    """A chunk of the running job whose turn it is (or of this one); None when there is nothing
+    to take on.
+
+    Jobs take turns: the one that was served longest ago comes first, whatever their sizes.
+    """
     now = timezone.now()
-    free = Chunk.objects.filter(job_id=job_id, cursor__lt=F("size")).filter(
-        Q(lease_until=None) | Q(lease_until__lte=now)
-    )
-    with transaction.atomic():
-        running = Job.objects.filter(pk=job_id, status=Job.Status.RUNNING)
-        kind = running.values_list("kind", flat=True).first()
-        if kind is None:
-            return None
-        chunk = free.select_for_update(skip_locked=True).order_by("pk").first()
-        if chunk is None:
-            return None
-        chunk.owner = owner
-        chunk.fence += 1
-        chunk.attempts += 1
-        chunk.lease_until = now + lease(kind)
-        chunk.save(update_fields=["owner", "fence", "attempts", "lease_until"])
+    jobs = Job.objects.filter(status=Job.Status.RUNNING).with_work(now)
+    if job_id is not None:
+        jobs = jobs.filter(pk=job_id)
+    for pk in list(jobs.order_by("turn_at", "pk").values_list("pk", flat=True)):
+        with transaction.atomic():
+            if held := _claim_of(pk, owner, now):
+                return held
+    return None
+
+
+def _claim_of(job_id: int, owner: str, now: datetime) -> Claim | None:
+    # The job's row is locked: the number of its workers is looked at by one at a time.
+    job = Job.objects.select_for_update().filter(pk=job_id, status=Job.Status.RUNNING).first()
+    if job is None:
+        return None
+    if job.workers is not None and Chunk.objects.held(now).filter(job=job).count() >= job.workers:
+        return None
+    free = Chunk.objects.open().free(now).filter(job=job)
+    chunk = free.select_for_update(skip_locked=True).order_by("pk").first()
+    chunk = chunk or _chunk_of_retries(job, now)
+    if chunk is None:
+        return None
+    if chunk.owner:  # it did not come back to release the chunk
+        _split(chunk)
+    chunk.owner = owner
+    chunk.fence += 1
+    chunk.lease_until = now + lease(job.kind)
+    chunk.save()
+    Job.objects.filter(pk=job.pk).update(turn_at=now)
     return Claim(
-        chunk.pk, owner, chunk.fence, chunk.attachment_ids, chunk.cursor, chunk.attempts, kind
+        chunk.pk,
+        owner,
+        chunk.fence,
+        chunk.attachment_ids,
+        chunk.cursor,
+        chunk.attempts,
+        job.kind,
+        chunk.is_retry,
+        chunk.skips,
     )
 
 
-def release_dead() -> None:
+def _split(chunk: Chunk) -> None:
+    """After the loss of its worker: leave the items that may have been in work, one of which may
+    be the cause; the rest is a chunk of its own, for anyone to take."""
+    ids = chunk.attachment_ids
+    Interruption.objects.create(
+        job_id=chunk.job_id,
+        cause=Interruption.Cause.WORKER_LOST,
+        owner=chunk.owner,
+        attachment_id=ids[chunk.cursor],
+    )
+    chunk.attempts += 1
+    end = chunk.cursor + SLICE_ITEMS
+    if rest := ids[end:]:
+        Chunk.of(chunk.job, rest, is_retry=chunk.is_retry).save()
+        chunk.packed_ids, chunk.size = pack_ids(ids[:end]), end
+
+
+def _chunk_of_retries(job: Job, now: datetime) -> Chunk | None:
+    """An unsaved chunk of failures whose next try is due."""
+    due = Failure.objects.filter(job=job, is_final=False, next_try_at__lte=now)
+    ids = list(due.order_by("attachment_id").values_list("attachment_id", flat=True)[:SLICE_ITEMS])
+    if not ids:
+        return None
+    Failure.objects.filter(job=job, attachment__in=ids).update(next_try_at=None)
+    return Chunk.of(job, [pk for pk in ids if pk is not None], is_retry=True)
+
+
+def release_dead() -> int:
     """Release the chunks whose owner ran on this machine and is no more, before their leases
-    end.  Taking a living owner for dead costs time only: its fence stops it."""
+    end; how many.  Taking a living owner for dead costs time only: its fence stops it."""
     host = owner_name().rpartition(":")[0]
-    held = Chunk.objects.filter(
-        cursor__lt=F("size"), lease_until__gt=timezone.now(), owner__startswith=f"{host}:"
-    )
+    now = timezone.now()
+    held = Chunk.objects.held(now).filter(owner__startswith=f"{host}:")
+    released = 0
     for pk, owner, fence in held.values_list("pk", "owner", "fence"):
         if not is_alive(int(owner.rpartition(":")[2])):
             mine = Chunk.objects.filter(pk=pk, owner=owner, fence=fence)
-            mine.update(lease_until=timezone.now())
+            released += mine.update(lease_until=now)
+    return released
 
 
 def is_alive(pid: int) -> bool:

@@ -6,6 +6,7 @@ from django import forms
 
 from moderation.long_lists import whole_number
 from moderation.models import Job
+from moderation.scopes import ONLY
 
 # As many as one page can show, with room; a job over more is started from the Jobs page.
 MAX_SELECTED = 500
@@ -14,10 +15,8 @@ MAX_SELECTED = 500
 class StartJobForm(forms.Form):
     """What to do on which videos: the ticked ones, else all that are missing or failed."""
 
-    ONLY = [("missing", "missing"), ("failed", "failed"), ("all", "all")]
-
     kind = forms.ChoiceField(choices=Job.Kind.choices)
-    only = forms.ChoiceField(choices=ONLY, required=False)
+    only = forms.ChoiceField(choices=[(only, only) for only in ONLY], required=False)
     selection = forms.BooleanField(required=False, help_text="the ticked rows are meant")
 
     def clean(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from chat.models import Attachment
 from chat.services.activity import Actor
 from chat.services.fingerprinting import FingerprintService
 from chat.services.renditions import Renderer
+from chat.services.verification import VerificationService
 from chat.services.video_service import VideoProcessingService
 from moderation.models import Job
 from moderation.scopes import RENDITIONS, Scope
@@ -26,17 +27,20 @@ class Processing(Protocol):
     """See ``VideoProcessingService``, ``Renderer`` and ``FingerprintService``, which do it."""
 
     def prepare(self, attachment: Attachment, /) -> Prepared: ...
+    def rehearse(self, attachment: Attachment, /) -> None: ...
     def given_up(self, attachment: Attachment, error: VideoError, /) -> Prepared: ...
     def record(self, prepared: Any, actor: Actor, /) -> bool: ...
     def discard(self, prepared: Any, /) -> None: ...
     def discard_unrecorded(self, prepared: Sequence[Any], /) -> None: ...
 
 
-def processing_of(job: Job) -> Processing:
-    """Asked for all, or for what failed, a rendition is made anew."""
-    if job.kind == Job.Kind.FINGERPRINTS:
+def processing_of(kind: str, scope: Scope) -> Processing:
+    """Asked for more than what is missing, a rendition is made anew."""
+    if kind == Job.Kind.FINGERPRINTS:
         return FingerprintService()
-    works = RENDITIONS.get(job.kind)
+    if kind == Job.Kind.VERIFY:
+        return VerificationService()
+    works = RENDITIONS.get(kind)
     if works is None:
         return VideoProcessingService()
-    return Renderer(works, force=Scope.from_json(job.scope).only != "missing")
+    return Renderer(works, force=scope.only != "missing")

@@ -184,20 +184,36 @@ class FingerprintService:
 
     def prepare(self, attachment: Attachment) -> PreparedFingerprint:
         """The slow half: read the stored file.  No database; an error is part of the result."""
+        try:
+            return PreparedFingerprint(attachment, tuple(self.hash_attachment(attachment)))
+        except VideoError as error:
+            logger.info(
+                "attachment %s: no fingerprint: %s (%s)", attachment.pk, error.code, error.detail
+            )
+            return PreparedFingerprint(attachment, error=error)
+
+    def rehearse(self, attachment: Attachment) -> None:
+        """As ``prepare``, to see how long it takes.
+
+        Raises:
+            VideoError: as ``hash_frames``.
+        """
+        self.hash_attachment(attachment)
+
+    def hash_attachment(self, attachment: Attachment) -> list[FrameHash]:
+        """Of the stored file.
+
+        Raises:
+            VideoError: as ``hash_frames``.
+        """
         sampling = sampling_for(
             attachment.duration,
             (attachment.width or 0) * (attachment.height or 0),
             attachment.frame_rate,
             settings.FINGERPRINT_MAX_FRAMES,
         )
-        try:
-            with local_path(attachment.file) as path:
-                return PreparedFingerprint(attachment, tuple(self.hash_frames(path, sampling)))
-        except VideoError as error:
-            logger.info(
-                "attachment %s: no fingerprint: %s (%s)", attachment.pk, error.code, error.detail
-            )
-            return PreparedFingerprint(attachment, error=error)
+        with local_path(attachment.file) as path:
+            return self.hash_frames(path, sampling)
 
     def record(self, prepared: PreparedFingerprint, actor: Actor = SYSTEM) -> bool:
         """The fast half: write fingerprint and activity entry in the caller's transaction.

@@ -149,6 +149,16 @@ class Renderer:
         error = next((each.error for each in done if each.error), None)
         return PreparedRenditions(attachment, tuple(done), error)
 
+    def rehearse(self, attachment: Attachment) -> None:
+        """Make everything and store nothing, to see how long it takes.
+
+        Raises:
+            VideoError: why there is none.
+        """
+        for work in missing(attachment, self.works):
+            with scratch_folder() as scratch:
+                work.make(attachment, scratch, work.limits(self.limits))
+
     def given_up(self, attachment: Attachment, error: VideoError) -> PreparedRenditions:
         """The result for a video on which the workers ended: not tried again."""
         done = tuple(WorkDone(work, error=error) for work in missing(attachment, self.works))

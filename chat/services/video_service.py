@@ -112,6 +112,17 @@ class VideoProcessingService:
             logger.info("attachment %s: %s (%s)", attachment.pk, error.code, error.detail)
             return Prepared(attachment, error=error, sha256=sha256)
 
+    def rehearse(self, attachment: Attachment) -> None:
+        """The slow half without storing anything, to see how long it takes.
+
+        Raises:
+            VideoError: why the video is refused.
+        """
+        with local_path(attachment.file) as path:
+            if not attachment.sha256:
+                sha256_of(path)
+            self.examine(path)
+
     def record(self, prepared: Prepared, actor: Actor = SYSTEM) -> bool:
         """The fast half: write row and activity entry in the caller's transaction.
 

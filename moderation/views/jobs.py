@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.vary import vary_on_headers
 
 from chat.services.activity import Actor
-from moderation import backfill, tasks
+from moderation import steering, tasks
 from moderation.forms import StartJobForm
 from moderation.long_lists import PAGE_SIZES, bounded_count, turn_to_page
 from moderation.models import Chunk, Job
+from moderation.progress import progress
 from moderation.scopes import Scope
 from moderation.tables import FailureTable, JobTable
 from moderation.views.pages import dashboard_page, job_action, render_page
@@ -25,6 +26,7 @@ KIND_WORDS = {
     Job.Kind.STORYBOARDS: "Makes small pictures from all over each video, and its placeholder.",
     Job.Kind.PREVIEWS: "Makes a small copy of videos that browsers do not play or that are heavy.",
     Job.Kind.FINGERPRINTS: "Hashes a picture a second, to find copies of a video by its looks.",
+    Job.Kind.VERIFY: "Looks whether the files are stored, with their size and hash, and open.",
 }
 ONLY_WORDS = {
     Job.Kind.METADATA: {
@@ -50,6 +52,12 @@ ONLY_WORDS = {
     Job.Kind.FINGERPRINTS: {
         "missing": "Without a fingerprint",
         "all": "Every ready video",
+    },
+    Job.Kind.VERIFY: {
+        "missing": "Never verified",
+        "failed": "Failed before",
+        "outdated": "Verified long ago",
+        "all": "Every video",
     },
 }
 
@@ -114,22 +122,22 @@ def job_start(request: HttpRequest) -> HttpResponse:
         for error in chain.from_iterable(form.errors.values()):
             messages.error(request, str(error))
         return redirect("moderation:videos" if "selection" in request.POST else "moderation:jobs")
-    if reason := backfill.refusal(form.cleaned_data["kind"]):
+    if reason := steering.refusal(form.cleaned_data["kind"]):
         messages.error(request, reason)
         return redirect("moderation:jobs")
     selected = form.cleaned_data["selected"]
     scope = Scope(only="all", ids=selected) if selected else Scope(only=form.cleaned_data["only"])
     with transaction.atomic():
         kind = form.cleaned_data["kind"]
-        job = backfill.create_job(kind, scope, Actor.from_request(request), "dashboard")
-        tasks.wake(job)
+        job = steering.create_job(kind, scope, Actor.from_request(request), "dashboard")
+        tasks.wake()
     return redirect("moderation:job", job.pk)
 
 
 @job_action
 def job_cancel(request: HttpRequest, job_id: int) -> HttpResponse:
     job = get_object_or_404(Job, pk=job_id)
-    if not backfill.cancel(job, Actor.from_request(request)):
+    if not steering.cancel(job, Actor.from_request(request)):
         messages.info(request, "The job had already ended.")
     return redirect("moderation:job", job.pk)
 
@@ -171,12 +179,12 @@ def job_progress(request: HttpRequest, job_id: int) -> HttpResponse:
 
 def progress_context(request: HttpRequest, job: Job) -> dict[str, Any]:
     """``announce`` is true when a listener should be told: each tenth, and the end."""
-    progress = backfill.progress(job)
-    tenth = int(progress.fraction * 10)
+    now = progress(job)
+    tenth = int(now.fraction * 10)
     return {
-        "progress": progress,
+        "progress": now,
         "tenth": tenth,
-        "percent": int(progress.fraction * 100),
+        "percent": int(now.fraction * 100),
         "announce": request.GET.get("tenth", "") != str(tenth) or job.is_finished,
     }
 

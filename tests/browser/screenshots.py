@@ -19,11 +19,11 @@ RUN_A_JOB = """
 from django.contrib.auth.models import User
 from chat.models import Attachment
 from chat.services.activity import Actor
-from moderation import backfill
+from moderation import backfill, steering
 from moderation.scopes import Scope
 ids = tuple(Attachment.objects.order_by("pk").values_list("pk", flat=True)[3:])
 actor = Actor(user=User.objects.get(username="olivia"), ip_address="192.0.2.14")
-job = backfill.create_job("metadata", Scope(only="all", ids=ids), actor, "dashboard")
+job = steering.create_job("metadata", Scope(only="all", ids=ids), actor, "dashboard")
 backfill.run_inline(job, lambda progress: None)
 print(job.pk)
 """

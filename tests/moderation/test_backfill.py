@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,18 @@ from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
 from chat.services.video_service import Prepared, VideoProcessingService
-from moderation import backfill, chunks
-from moderation.models import Chunk, Failure, Job
+from moderation import backfill, chunks, planning, steering
+from moderation.models import Chunk, Failure, Interruption, Job
+from moderation.progress import Progress, progress
 from moderation.scopes import RENDITIONS, Scope
 from tests.clips import clip
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 
 def start(scope: Scope | None = None, kind: str = Job.Kind.METADATA) -> Job:
-    job = backfill.create_job(kind, scope or Scope(), SYSTEM, "command")
+    job = steering.create_job(kind, scope or Scope(), SYSTEM, "command")
     backfill.plan(job)
     return job
 
@@ -49,7 +51,7 @@ def posters() -> int:
 
 
 def counts(job: Job) -> tuple[int, int, int]:
-    now = backfill.progress(job)
+    now = progress(job)
     return now.ready, now.failed, now.skipped
 
 
@@ -189,12 +191,12 @@ def test_a_job_that_cannot_be_planned_fails_with_its_reason(legacy_video: MakeVi
 def test_planning_goes_on_where_it_stopped(
     legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "PLAN_ITEMS", 2)
+    monkeypatch.setattr(planning, "PLAN_ITEMS", 2)
     ids = [legacy_video().pk for _ in range(5)]
-    job = backfill.create_job("metadata", Scope(), SYSTEM, "command")
+    job = steering.create_job("metadata", Scope(), SYSTEM, "command")
     backfill.plan(job, seconds=0)
     assert (job.status, job.total) == (Job.Status.PLANNING, 2)
-    assert backfill.work_slice(job.pk, "a") is False  # not before it is planned
+    assert backfill.work_slice("a", job_id=job.pk) is False  # not before it is planned
     backfill.plan(job)
     assert (job.status, job.total) == (Job.Status.RUNNING, 5)
     assert [pk for chunk in job.chunks.all() for pk in chunk.attachment_ids] == ids
@@ -230,13 +232,13 @@ def test_what_others_did_meanwhile_is_skipped(
 def test_a_worker_that_lost_its_chunk_writes_nothing(legacy_video: MakeVideo) -> None:
     video = legacy_video()
     job = start()
-    frozen = chunks.claim(job.pk, "frozen:1")
+    frozen = chunks.claim("frozen:1", job.pk)
     assert frozen is not None
-    assert chunks.claim(job.pk, "other:2") is None  # under a lease
+    assert chunks.claim("other:2", job.pk) is None  # under a lease
     Chunk.objects.update(lease_until=timezone.now())  # … which ends
-    assert backfill.work_slice(job.pk, "other:2") is True
+    assert backfill.work_slice("other:2", job_id=job.pk) is True
     with pytest.raises(chunks.LostChunk):
-        backfill.Worker(job, frozen).checkpoint()
+        backfill.Worker(job, frozen).checkpoint(0.0)
     frozen.release()
     job.refresh_from_db()
     assert counts(job) == (1, 0, 0)
@@ -250,9 +252,9 @@ def test_the_same_owner_is_told_from_its_earlier_self_by_the_fence(
 ) -> None:
     legacy_video()
     job = start()
-    earlier = chunks.claim(job.pk, "me:1")
+    earlier = chunks.claim("me:1", job.pk)
     Chunk.objects.update(lease_until=timezone.now())
-    later = chunks.claim(job.pk, "me:1")
+    later = chunks.claim("me:1", job.pk)
     assert earlier is not None
     assert later is not None
     with pytest.raises(chunks.LostChunk), transaction.atomic():
@@ -265,7 +267,7 @@ def test_an_item_that_kills_its_worker_ends_alone(
     legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = [legacy_video() for _ in range(5)]
-    monkeypatch.setattr(backfill, "CHUNK_MIN_ITEMS", 10)
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 10)
     job = start()
     assert Chunk.objects.count() == 1
     prepare = VideoProcessingService.prepare
@@ -277,16 +279,21 @@ def test_an_item_that_kills_its_worker_ends_alone(
 
     monkeypatch.setattr(VideoProcessingService, "prepare", deadly)
     slices = 0
-    while backfill.work_slice(job.pk, "me:1"):
+    while backfill.work_slice("me:1", job_id=job.pk):
         slices += 1
         assert slices < 10
     job.refresh_from_db()
     assert job.status == Job.Status.DONE
-    assert counts(job) == (4, 1, 0)
+    now = progress(job)
+    assert (now.ready, now.failed, now.dead) == (4, 0, 1)
     failure = Failure.objects.get()
-    assert (failure.attachment_id, failure.code) == (videos[2].pk, "decoder_crashed")
+    assert (failure.attachment_id, failure.code) == (videos[2].pk, "worker_lost")
+    assert failure.state == Failure.State.DEAD
+    interruptions = list(job.interruptions.values_list("cause", "attachment_id"))
+    assert len(interruptions) == chunks.GIVE_UP_AT
+    assert interruptions[0] == (Interruption.Cause.SLICE_FAILED, videos[2].pk)
     videos[2].refresh_from_db()
-    assert videos[2].failure_code == "decoder_crashed"
+    assert videos[2].failure_code == "worker_lost"
     assert processed() == 5
     assert posters() == 4
 
@@ -330,7 +337,7 @@ def test_an_interruption_just_after_the_commit_keeps_what_was_committed(
     with monkeypatch.context() as patched:
         patched.setattr(backfill.Worker, "_commit", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            backfill.work_slice(job.pk, "me:1")
+            backfill.work_slice("me:1", job_id=job.pk)
     backfill.run_inline(job, lambda _progress: None)
     assert counts(job) == (1, 0, 0)
     assert processed() == 1
@@ -353,12 +360,20 @@ def test_what_is_no_files_fault_stops_the_job_instead_of_failing_them_all(
     with monkeypatch.context() as patched:
         patched.setattr(VideoProcessingService, "prepare", broken_machine)
         backfill.run_inline(job, lambda _progress: None)
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "since a minute ago" in job.error
     assert counts(job) == (1, 0, 0)
     states = Attachment.objects.order_by("pk").values_list("processing_state", flat=True)
     assert list(states) == ["ready", "pending", "pending"]
-    assert counts(run()) == (2, 0, 0)
+    halt = job.interruptions.get()
+    assert (halt.cause, halt.attachment_id) == (Interruption.Cause.HALTED, second.pk)
+    entry = ActivityLog.objects.get(action=ActivityLog.Action.JOB_PAUSED)
+    assert (entry.outcome, entry.actor_name) == ("failed", f"job {job.pk}")
+    # Once somebody has seen to it the same job goes on.
+    assert steering.resume(job, SYSTEM)
+    assert job.error == ""
+    backfill.run_inline(job, lambda _progress: None)
+    assert (job.status, counts(job)) == (Job.Status.DONE, (3, 0, 0))
 
 
 def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settings: Any) -> None:
@@ -366,7 +381,7 @@ def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settin
     settings.FFPROBE_BINARY = "no-such-ffprobe"
     video = legacy_video()
     job = run()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "no-such-ffprobe" in job.error
     video.refresh_from_db()
     assert video.processing_state == "pending"
@@ -380,15 +395,15 @@ def test_cancel_stops_at_the_next_checkpoint_and_keeps_what_is_done(
         legacy_video()
     job = start()
 
-    def cancel_after_one(now: backfill.Progress) -> None:
+    def cancel_after_one(now: Progress) -> None:
         if now.done and not job.is_finished:
-            assert backfill.cancel(Job.objects.get(pk=job.pk), Actor(user=admin))
+            assert steering.cancel(Job.objects.get(pk=job.pk), Actor(user=admin))
 
     monkeypatch.setattr(backfill, "CHECKPOINT_SECONDS", 0)
     backfill.run_inline(job, cancel_after_one)
     assert job.status == Job.Status.CANCELLED
     assert counts(job) == (1, 0, 0)
-    assert backfill.cancel(job, Actor(user=admin)) is False
+    assert steering.cancel(job, Actor(user=admin)) is False
     entry = ActivityLog.objects.get(action=ActivityLog.Action.JOB_CANCELLED)
     assert (entry.actor_name, entry.object_id) == ("admin", job.pk)
     assert not ActivityLog.objects.filter(action=ActivityLog.Action.JOB_FINISHED).exists()
@@ -398,10 +413,10 @@ def test_a_paused_job_waits(legacy_video: MakeVideo) -> None:
     legacy_video()
     job = start()
     Job.objects.update(status=Job.Status.PAUSED)
-    assert backfill.work_slice(job.pk, "me:1") is False
+    assert backfill.work_slice("me:1", job_id=job.pk) is False
     assert processed() == 0
     Job.objects.update(status=Job.Status.RUNNING)
-    assert backfill.work_slice(job.pk, "me:1") is True
+    assert backfill.work_slice("me:1", job_id=job.pk) is True
     job.refresh_from_db()
     assert job.status == Job.Status.DONE
 
@@ -409,7 +424,7 @@ def test_a_paused_job_waits(legacy_video: MakeVideo) -> None:
 def test_the_log_tells_of_start_and_end(legacy_video: MakeVideo, operator: User) -> None:
     legacy_video()
     actor = Actor(user=operator, ip_address="192.0.2.1")
-    job = backfill.create_job("metadata", Scope(), actor, "dashboard")
+    job = steering.create_job("metadata", Scope(), actor, "dashboard")
     assert (job.created_by, job.status) == (operator, Job.Status.PLANNING)
     backfill.run_inline(job, lambda _progress: None)
     started, done, finished = ActivityLog.objects.order_by("pk")
@@ -417,24 +432,31 @@ def test_the_log_tells_of_start_and_end(legacy_video: MakeVideo, operator: User)
     assert started.details == {"scope": "videos without metadata"}
     assert (done.action, done.actor_name) == ("attachment_processed", f"job {job.pk}")
     assert (finished.action, finished.job_id) == ("job_finished", job.pk)
-    assert finished.details == {"ready": 1, "failed": 0, "skipped": 0}
+    assert finished.details == {"ready": 1, "failed": 0, "dead": 0, "skipped": 0}
 
 
-def test_progress_is_one_query(
+def test_progress_is_two_queries(
     legacy_video: MakeVideo, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
     for _ in range(3):
         legacy_video()
     job = start()
-    with django_assert_num_queries(1):
-        now = backfill.progress(job)
-    assert (now.total, now.done, now.fraction) == (3, 0, 0.0)
-    assert (now.rate_per_second, now.eta_seconds) == (None, None)
-    backfill.run_inline(job, lambda _progress: None)
-    now = backfill.progress(job)
-    assert (now.done, now.fraction, now.eta_seconds) == (3, 1.0, None)
-    assert now.rate_per_second
-    assert now.rate_per_second > 0
+    with django_assert_num_queries(2):
+        now = progress(job)
+    assert (now.total, now.done, now.left, now.fraction) == (3, 0, 3, 0.0)
+    assert (now.workers, now.rate_per_second, now.eta_seconds) == (0, None, None)
+    # Two workers hold a chunk; each took two seconds for the item that it has done.
+    Chunk.objects.all().delete()
+    for number in range(2):
+        chunk = Chunk.of(job, [10 * number + 1, 10 * number + 2])
+        chunk.cursor = chunk.ready = 1
+        chunk.owner, chunk.busy_seconds = f"a:{number}", 2.0
+        chunk.lease_until = timezone.now() + timedelta(minutes=1)
+        chunk.save()
+    now = progress(job)
+    assert (now.done, now.workers) == (2, 2)
+    assert now.rate_per_second == pytest.approx(1.0)
+    assert now.eta_seconds == pytest.approx(1.0)
 
 
 def test_a_small_job_is_cut_for_several_workers_a_large_one_into_chunks_of_500(

@@ -12,8 +12,9 @@ from chat.services import media_runner
 from chat.services.activity import SYSTEM
 from chat.services.media_runner import MediaHelper
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill
+from moderation import backfill, steering
 from moderation.models import Job
+from moderation.progress import progress
 from moderation.scopes import Scope
 from tests.machine import need_fingerprints
 from tests.moderation.pages import signed_in
@@ -21,11 +22,11 @@ from tests.moderation.pages import signed_in
 START = "/moderation/jobs/start/"
 MakeVideo = Callable[..., Attachment]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.every_database]
 
 
 def run(only: Any = "missing") -> Job:
-    job = backfill.create_job(Job.Kind.FINGERPRINTS, Scope(only=only), SYSTEM, "command")
+    job = steering.create_job(Job.Kind.FINGERPRINTS, Scope(only=only), SYSTEM, "command")
     backfill.run_inline(job, lambda _progress: None)
     return job
 
@@ -42,10 +43,10 @@ def videos(legacy_video: MakeVideo) -> list[Attachment]:
 
 def test_every_ready_video_gets_one_and_only_one(videos: list[Attachment]) -> None:
     job = run()
-    assert (job.status, backfill.progress(job).ready, job.total) == (Job.Status.DONE, 3, 3)
+    assert (job.status, progress(job).ready, job.total) == (Job.Status.DONE, 3, 3)
     assert VideoFingerprint.objects.count() == 3
     assert run().total == 0
-    assert backfill.progress(run("all")).ready == 3
+    assert progress(run("all")).ready == 3
     assert VideoFingerprint.objects.count() == 3
     entries = ActivityLog.objects.filter(action="attachment_fingerprinted")
     assert entries.filter(job_id=job.pk).count() == 3
@@ -54,7 +55,7 @@ def test_every_ready_video_gets_one_and_only_one(videos: list[Attachment]) -> No
 def test_a_lost_file_stops_nothing_and_changes_no_state(videos: list[Attachment]) -> None:
     Path(videos[0].file.path).unlink()
     job = run()
-    assert backfill.progress(job).ready == 2
+    assert progress(job).ready == 2
     assert job.failures.get().code == "missing_file"
     videos[0].refresh_from_db()
     assert videos[0].is_ready
@@ -93,6 +94,6 @@ def test_a_worker_without_the_library_stops_the_job(
         job = run()
     finally:
         without.stop()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "pdqhash is not installed" in job.error
     assert not job.failures.exists()

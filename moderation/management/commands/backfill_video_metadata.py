@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from chat.services.activity import Actor
-from moderation import backfill
+from moderation import backfill, steering
 from moderation.arguments import (
     INTERRUPTED,
     SOME_FAILED,
@@ -26,8 +26,8 @@ from moderation.arguments import (
     positive,
     printable,
 )
-from moderation.backfill import Progress
 from moderation.models import Failure, Job
+from moderation.progress import Progress, progress
 from moderation.scopes import ONLY, Scope
 
 SAMPLES = 10
@@ -91,13 +91,13 @@ class Command(BaseCommand):
         actor = Actor(command="backfill_video_metadata")
         status = None
         with sigterm_ends_in_order():
-            job = backfill.create_job(Job.Kind.METADATA, scope, actor, "command")
+            job = steering.create_job(Job.Kind.METADATA, scope, actor, "command")
             try:
                 with self.reporting(as_json) as report:
                     backfill.run_inline(job, report)
             except BaseException as interruption:
                 # Left running it would look stuck: what is missing is found by the next run.
-                backfill.cancel(job, actor)
+                steering.cancel(job, actor)
                 if not isinstance(interruption, KeyboardInterrupt | SystemExit):
                     raise
                 status = exit_status(interruption)
@@ -106,7 +106,7 @@ class Command(BaseCommand):
             sys.exit(status)
         if job.status == Job.Status.FAILED:
             raise CommandError(job.error)
-        if job.status != Job.Status.DONE or backfill.progress(job).failed:
+        if job.status != Job.Status.DONE or progress(job).failed:
             sys.exit(SOME_FAILED)
 
     @contextlib.contextmanager
@@ -143,7 +143,7 @@ class Command(BaseCommand):
         return report
 
     def summarise(self, job: Job, seconds: float, *, as_json: bool) -> None:
-        now = backfill.progress(job)
+        now = progress(job)
         codes = {row["code"]: row["count"] for row in job.failures.by_code()}
         failures = Failure.objects.filter(job=job).select_related("attachment")
         if as_json:
@@ -159,7 +159,7 @@ class Command(BaseCommand):
                 "failures": [
                     {
                         "id": failure.attachment_id,
-                        "original_name": failure.attachment.original_name,
+                        "original_name": failure.name,
                         "code": failure.code,
                         "detail": failure.detail,
                     }
@@ -170,7 +170,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(result))
             return
         for failure in failures[:FAILURES_SHOWN]:
-            name = printable(failure.attachment.original_name)
+            name = printable(failure.name)
             self.stdout.write(f"  {failure.attachment_id:>8}  {failure.code}: {name}")
         if now.failed > FAILURES_SHOWN:
             self.stdout.write(f"  … and {now.failed - FAILURES_SHOWN:,} more that failed")
