@@ -218,7 +218,6 @@ def test_a_storyboard_of_ten_hours(
 ):
     """Of key frames only, however long it lasts: within the time of one."""
     settings.VIDEO_MAX_DURATION_SECONDS = 21 * 3600
-    settings.STORYBOARD_WALL_SECONDS = WALL_SECONDS
     helper = unbounded if defence == "sandbox alone" else helpers(frozenset())
     monkeypatch.setattr(media_runner, "_helper", helper)
     if defence == "sandbox alone":
