@@ -8,7 +8,10 @@ python := .venv/bin/python
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
-.PHONY: help run web worker migrate test check compare-engines fuzz bench-media screenshots \
+# A process for each processor; tests of one xdist_group share something and stay in one process.
+in-parallel := -n auto --dist loadgroup
+
+.PHONY: help run web worker migrate test check compare-engines fuzz bench-media bench-jobs screenshots \
 	clean install install-test
 
 help: ## list what can be made
@@ -21,8 +24,8 @@ run: install ## install what is missing and serve (PORT=8000 HOST=127.0.0.1 DATA
 web: migrate ## the web server alone
 	@exec $(python) -m gunicorn --config config/gunicorn.py config.wsgi
 
-worker: install ## the consumer of background jobs alone
-	@exec $(python) manage.py run_huey
+worker: install ## the consumer of one queue alone (QUEUE=jobs or uploads)
+	@exec $(python) manage.py run_huey --queue $(or $(QUEUE),jobs)
 
 migrate: install ## bring the database and the static files up to date
 	@$(python) manage.py migrate --verbosity 1
@@ -31,7 +34,8 @@ migrate: install ## bring the database and the static files up to date
 test: check ## everything: lint, types, imports, migrations, deployment check, tests (ARGS="-k range")
 	$(python) manage.py makemigrations --check --dry-run
 	env -u DEBUG $(production) DATA_DIR=build/deployment-check $(python) manage.py check --deploy --fail-level WARNING
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest $(in-parallel) $(ARGS)
+	$(python) -m tests.on_servers $(in-parallel) $(ARGS)
 
 check: install-test ## lint, formatting, types, import rules
 	$(python) -m ruff check .
@@ -48,6 +52,9 @@ fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=
 bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
 	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
+
+bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
+	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)

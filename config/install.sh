@@ -2,7 +2,7 @@
 # Installs what is missing and nothing else: `sh config/install.sh run|test`.
 #
 #   run    .venv with requirements.txt, ffmpeg, and what fingerprints need where it compiles
-#   test   the same with requirements-dev.txt, Chromium and what drives it, curl
+#   test   the same with requirements-dev.txt, Chromium and what drives it, curl, PostgreSQL, Redis
 #
 # A virtual environment whose stamp matches the requirements is left alone, so that a second
 # start costs nothing.  System packages are installed through apt (as root or with sudo that
@@ -174,6 +174,44 @@ need_curl() {
     missing "curl" "Debian, Ubuntu: apt install curl"
 }
 
+# The tests start servers of their own, so these must not become services of this machine: Debian's
+# packages ask policy-rc.d before they start anything, and what they enable is disabled again.
+install_server() { # NAME_IN_APT NAME_IN_HOMEBREW SERVICE
+    policy=/usr/sbin/policy-rc.d
+    if have apt-get && [ ! -e "$policy" ]; then
+        as_root true || return 1
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        install_package "$1" && installed=true || installed=false
+        as_root rm -f "$policy"
+        trap - EXIT
+        if have systemctl; then as_root systemctl --quiet disable "$3" 2>/dev/null || true; fi
+        "$installed"
+    else
+        install_package "$1" "$2"
+    fi
+}
+
+find_postgresql() {
+    for candidate in initdb /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb; do
+        have "$candidate" && return
+    done
+    return 1
+}
+
+need_postgresql() {
+    find_postgresql && return
+    install_server postgresql postgresql@17 postgresql && find_postgresql && return
+    missing "PostgreSQL" "Debian, Ubuntu: apt install postgresql; macOS: brew install postgresql@17"
+}
+
+need_redis() {
+    have redis-server && return
+    install_server redis-server redis redis-server && have redis-server && return
+    missing "Redis" "Debian, Ubuntu: apt install redis-server; macOS: brew install redis"
+}
+
 # To serve, everything is needed.  Tests skip what they cannot run, by name, but not in CI.
 missing() { # NAME HOW…
     name=$1
@@ -205,4 +243,6 @@ else
     need_chromium
     need_driver
     need_curl
+    need_postgresql
+    need_redis
 fi

@@ -14,6 +14,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.connections import env_database, env_queue
 from config.env import env_bool, env_choice, env_float, env_int, env_list, env_path, env_str
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -97,7 +98,6 @@ INSTALLED_APPS = [
     "template_partials",
     "chat",
     "moderation",
-    "huey.contrib.djhuey",  # after moderation, whose `run_huey` is the one to be found
 ]
 
 MIDDLEWARE = [
@@ -146,48 +146,26 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- Database -----------------------------------------------------------------------------------
-# WAL with IMMEDIATE transactions: no lock errors among concurrent writers.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "db.sqlite3",
-        "OPTIONS": {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": (
-                "PRAGMA journal_mode=WAL;"
-                "PRAGMA synchronous=NORMAL;"
-                "PRAGMA foreign_keys=ON;"
-                "PRAGMA cache_size=-64000;"
-                "PRAGMA temp_store=MEMORY;"
-            ),
-        },
-    }
-}
+DATABASES = {"default": env_database("DATABASE_URL", DATA_DIR / "db.sqlite3")}
 
 # --- Background work ----------------------------------------------------------------------------
-# The database is the record; Huey carries wake-ups only, in a file of its own.
+# The database is the record; Huey carries wake-ups only (see moderation.queues).
 HUEY = {
-    "huey_class": "huey.SqliteHuey",
-    "name": "offchat",
-    "filename": str(DATA_DIR / "huey.sqlite3"),
-    "fsync": False,
+    **env_queue("HUEY_URL", DATA_DIR / "huey.sqlite3"),
     "results": False,
     "store_none": False,
     "utc": True,
     "immediate": False,
-    "connection": {},
-    "consumer": {
-        "workers": env_int("WORKERS", 2, minimum=1),
-        "worker_type": "process",
-        "initial_delay": 0.1,
-        "max_delay": 0.5,
-        "scheduler_interval": 1,
-        "health_check_interval": 2,  # seconds until a worker that died is replaced
-        "periodic": True,
-        "shutdown_timeout": 4,  # seconds a running task gets before it is interrupted
-    },
 }
+QUEUE_WORKERS = {
+    "jobs": env_int("WORKERS", 2, minimum=1),
+    "uploads": env_int("UPLOAD_WORKERS", 2, minimum=1),
+}
+# Of several machines, one does the periodic work.
+PERIODIC = env_bool("PERIODIC", True)
+# Jobs give way to everything else on the machine: added to the nice value; place at the disk.
+JOBS_NICE = env_int("JOBS_NICE", 10)
+JOBS_IO_PRIORITY = env_choice("JOBS_IO_PRIORITY", "low", ["normal", "low", "idle"])
 
 # A worker holds what it works on for so long, then another may take over; longer than one file
 # may take (MEDIA_WALL_SECONDS).

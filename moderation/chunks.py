@@ -146,7 +146,7 @@ class Claim:
         self._still_mine().update(
             owner="",
             lease_until=timezone.now(),
-            attempts=F("attempts") + blame,
+            attempts=F("attempts") + int(blame),
         )
 
     def _skips_with(self, tally: Tally) -> Skips:

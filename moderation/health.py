@@ -13,17 +13,19 @@ from typing import Literal
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from huey.contrib.djhuey import HUEY
 
 from chat.errors import VideoError
 from chat.services import fingerprinting, media_runner
 from chat.services.media_engines import engine_for
 from chat.services.media_limits import MediaLimits
 from moderation.models import WorkerSeen
+from moderation.queues import QUEUES
 from moderation.words import ago_words, duration_words, size_words
 
 State = Literal["ok", "warning", "failed"]
-WORKER_LATELY = timedelta(minutes=3)
+# A consumer that has told nothing for so long does not run; one of several is forgotten later.
+CONSUMER_LATELY = timedelta(minutes=2)
+CONSUMER_REMEMBERED = timedelta(days=1)
 # Less room than for so many of the largest uploads is worth a warning.
 ROOM_FOR_UPLOADS = 4
 LIBAV = ("libavcodec", "libavformat", "libavfilter", "libswscale")
@@ -56,7 +58,7 @@ def is_serving() -> bool:
 
 
 def services() -> list[Finding]:
-    return [database(), queue(), worker(), *disks()]
+    return [database(), queue(), *consumers(), *disks()]
 
 
 def database() -> Finding:
@@ -69,26 +71,39 @@ def database() -> Finding:
 
 
 def queue() -> Finding:
-    kind = type(HUEY.storage).__name__.removesuffix("Storage")
+    kind = type(QUEUES["jobs"].storage).__name__.removesuffix("Storage")
     try:
-        waiting = HUEY.pending_count()
+        waiting = {name: queue.pending_count() for name, queue in QUEUES.items()}
     except Exception as error:  # each storage has errors of its own
         return Finding("Queue", "failed", f"{kind} does not answer: {error}. Jobs do not start.")
-    return Finding("Queue", "ok", f"{kind} answers; {waiting} waiting.")
+    words = ", ".join(f"{count} waiting in {name}" for name, count in waiting.items())
+    return Finding("Queue", "ok", f"{kind} answers; {words}.")
 
 
-def worker() -> Finding:
-    try:
-        seen = WorkerSeen.objects.first()
-    except DatabaseError:
-        return Finding("Worker", "failed", "Unknown: the database does not answer.")
-    start = "Jobs wait until one runs: make worker."
-    if seen is None:
-        return Finding("Worker", "failed", f"None has ever been seen. {start}")
-    words = f"Seen {ago_words(seen.seen_at)} on {seen.host}."
-    if timezone.now() - seen.seen_at > WORKER_LATELY:
-        return Finding("Worker", "failed", f"{words} {start}")
-    return Finding("Worker", "ok", words)
+def consumers() -> Iterator[Finding]:
+    """Of each queue: every machine on which its consumer runs, or did until lately."""
+    waiting = {"jobs": "Jobs wait", "uploads": "Previews and storyboards of uploads wait"}
+    for name in QUEUES:
+        title = f"Consumer of {name}"
+        start = f"{waiting[name]} until one runs: make worker QUEUE={name}."
+        try:
+            seen = list(WorkerSeen.objects.filter(queue=name))
+        except DatabaseError:
+            yield Finding(title, "failed", "Unknown: the database does not answer.")
+            continue
+        if not seen:
+            yield Finding(title, "failed", f"None has ever been seen. {start}")
+            continue
+        now = timezone.now()
+        shown = [each for each in seen if now - each.seen_at < CONSUMER_REMEMBERED] or seen[:1]
+        places = ", ".join(f"{ago_words(each.seen_at)} on {each.host}" for each in shown)
+        missed = [each.host for each in shown if now - each.seen_at > CONSUMER_LATELY]
+        if len(missed) == len(shown):
+            yield Finding(title, "failed", f"Seen {places}. {start}")
+        elif missed:
+            yield Finding(title, "warning", f"Seen {places}. Does it run on {', '.join(missed)}?")
+        else:
+            yield Finding(title, "ok", f"Seen {places}.")
 
 
 def disks() -> Iterator[Finding]:

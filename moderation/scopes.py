@@ -1,7 +1,7 @@
 """What a job is run on: asked for by a page or a command, kept as JSON in the job's row."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -81,37 +81,37 @@ class Scope:
         attachments = Attachment.objects
         if kind in RENDITIONS:
             kinds = versions(RENDITIONS[kind])
-            by_only = {
-                "missing": attachments.needing_renditions(kinds),
-                "failed": attachments.failed_renditions(kinds),
-                "outdated": attachments.outdated_renditions(kinds),
-                "all": attachments.ready(),
+            by_only: dict[Only, Callable[[], AttachmentQuerySet]] = {
+                "missing": lambda: attachments.needing_renditions(kinds),
+                "failed": lambda: attachments.failed_renditions(kinds),
+                "outdated": lambda: attachments.outdated_renditions(kinds),
+                "all": attachments.ready,
             }
         elif kind == Job.Kind.FINGERPRINTS:
             by_only = {
-                "missing": attachments.needing_fingerprint(),
-                "failed": attachments.needing_fingerprint(),
-                "outdated": attachments.outdated_fingerprint(),
-                "all": attachments.ready(),
+                "missing": attachments.needing_fingerprint,
+                "failed": attachments.needing_fingerprint,
+                "outdated": attachments.outdated_fingerprint,
+                "all": attachments.ready,
             }
         elif kind == Job.Kind.VERIFY:
             by_only = {
-                "missing": attachments.never_verified(),
-                "failed": attachments.failed_verification(),
-                "outdated": attachments.verified_long_ago(),
-                "all": attachments.processable(),
+                "missing": attachments.never_verified,
+                "failed": attachments.failed_verification,
+                "outdated": attachments.verified_long_ago,
+                "all": attachments.processable,
             }
         else:
-            thumbnails = kind == Job.Kind.THUMBNAILS
+            metadata = kind == Job.Kind.METADATA
             by_only = {
-                "missing": attachments.needing_thumbnail()
-                if thumbnails
-                else attachments.needing_metadata(),
-                "failed": attachments.failed(),
-                "outdated": attachments.outdated(),
-                "all": attachments.processable(),
+                "missing": attachments.needing_metadata
+                if metadata
+                else attachments.needing_thumbnail,
+                "failed": attachments.failed,
+                "outdated": attachments.outdated,
+                "all": attachments.processable,
             }
-        return by_only[self.only]
+        return by_only[self.only]()
 
     def queryset(self, kind: str) -> AttachmentQuerySet:
         """The videos in the scope now, whatever ``ids`` and ``limit`` say, in no order.

@@ -1,11 +1,10 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
-import platform
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 from huey import crontab
-from huey.contrib.djhuey import HUEY, close_db, db_periodic_task, db_task, on_startup
 
 from chat.models import Attachment
 from chat.services import orphans, uploads
@@ -13,7 +12,8 @@ from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import owner_name, release_dead
-from moderation.models import Job, WorkerSeen
+from moderation.models import Job
+from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
 
 # So many wake-ups are in the queue while there is work: enough for the consumers of several hosts.
 WAKE_UPS = 16
@@ -25,11 +25,11 @@ def wake() -> None:
 
 
 def fill_up() -> None:
-    for _ in range(WAKE_UPS - HUEY.pending_count()):
+    for _ in range(WAKE_UPS - JOBS.pending_count()):
         work()
 
 
-@db_task()
+@task(JOBS)
 def work() -> None:
     """A slice of the job whose turn it is; asks for the next one as long as there is more."""
     planned = backfill.plan_slice(backfill.SLICE_SECONDS)
@@ -39,7 +39,7 @@ def work() -> None:
         work()
 
 
-@db_task()
+@task(UPLOADS)
 def make_renditions(attachment_id: int, after: str = "") -> None:
     """The next kind of rendition that the video lacks; asks for the one after it."""
     attachment = Attachment.objects.filter(pk=attachment_id).first()
@@ -53,35 +53,22 @@ def make_renditions(attachment_id: int, after: str = "") -> None:
         make_renditions(attachment_id, left[0].name)
 
 
-@db_periodic_task(crontab(minute="*"))
+@periodic_task(crontab(minute="*"), apart=timedelta(seconds=30))
 def sweep_each_minute() -> None:
     sweep()
 
 
-@db_periodic_task(crontab(minute="7"))
+@periodic_task(crontab(minute="7"), apart=timedelta(minutes=30))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
 
 
-@db_periodic_task(crontab(hour="3", minute="17"))
+@periodic_task(crontab(hour="3", minute="17"), apart=timedelta(hours=12))
 def sweep_orphans() -> None:
     orphans.sweep_orphans()
 
 
-@db_periodic_task(crontab(minute="*"))
-def tell_each_minute() -> None:
-    """Shown on the health page: scheduler, queue and a worker are alive."""
-    WorkerSeen.tell(platform.node())
-
-
-@on_startup()
-@close_db
-def tell_on_startup() -> None:
-    WorkerSeen.tell(platform.node())
-
-
-@on_startup()
-@close_db
+@on_startup(JOBS)
 def sweep_on_startup() -> None:
     """Go on at once with what the last consumer left."""
     sweep()

@@ -1,6 +1,6 @@
 """The cast and the stage: people, a conversation, private media, real clips."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from django.core.files import File
 
 from chat.models import Attachment, Conversation, Participant
 from tests.clips import clip
+from tests.services import postgresql, redis_server
 
 PASSWORD = "correct horse battery"
 
@@ -21,6 +22,19 @@ def _private_files(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "incoming")
     (tmp_path / "incoming").mkdir()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL, for tests that start installations on it."""
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
 
 
 def person(name: str, **fields: Any) -> User:

@@ -1,6 +1,7 @@
 """A whole copy of the product, started with `make run` at a terminal as a person does."""
 
 import contextlib
+import itertools
 import os
 import pty
 import re
@@ -19,13 +20,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90
 # Ours would tell the copy that it is part of this test run.
-INHERITED = re.compile(r"MAKE|MFLAGS|PYTEST|DJANGO_|COV_|DATA_DIR|CI$")
+INHERITED = re.compile(r"MAKE|MFLAGS|PYTEST|DJANGO_|COV_|DATA_DIR|DATABASE_URL|HUEY_URL|CI$")
+
+
+# Below the range from which systems give ports to clients, 1,000 for each process of a parallel
+# run: between here and the moment a server listens, nobody else takes one.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
+_ports = itertools.cycle(range(10_000 + 1_000 * PROCESS, 11_000 + 1_000 * PROCESS))
+for _ in range(os.getpid() % 1_000):  # other test runs on this machine start elsewhere
+    next(_ports)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port := next(_ports)))
+            return port
 
 
 def eventually(what: str, condition: Callable[[], Any], seconds: float) -> Any:
@@ -106,7 +117,8 @@ class RunningCopy:
             eventually("the site answers", serving, START_SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output}\n{self.processes()}") from None
-        eventually("the consumer runs", self.consumer, 30)
+        for queue in ("jobs", "uploads"):
+            eventually(f"the consumer of {queue} runs", lambda q=queue: self.consumer(q), 30)
         return self
 
     def processes(self) -> dict[int, str]:
@@ -129,8 +141,8 @@ class RunningCopy:
     def web_server(self) -> int | None:
         return self.main_process("-m gunicorn")
 
-    def consumer(self) -> int | None:
-        return self.main_process("manage.py run_huey")
+    def consumer(self, queue: str = "jobs") -> int | None:
+        return self.main_process(f"manage.py run_huey --queue {queue}")
 
     def supervisor(self) -> int | None:
         return self.main_process("-m config.serve")

@@ -8,6 +8,9 @@ import tempfile
 _data_dir = tempfile.mkdtemp(prefix="offchat-tests-")
 atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 os.environ["DATA_DIR"] = _data_dir
+if os.environ.get("HUEY_URL", "").startswith("redis"):  # else each has tables or a file of its own
+    _process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    os.environ["HUEY_URL"] = f"{os.environ['HUEY_URL'].rpartition('/')[0]}/{1 + int(_process)}"
 
 from config.settings import *  # noqa: E402, F403
 

@@ -43,6 +43,8 @@ def install(
     )
 
 
+# Like `make run`, the installer works on the .venv of this very copy.
+pytestmark = pytest.mark.xdist_group("make")
 needs_venv = pytest.mark.skipif(
     not (ROOT / ".venv" / "installed-test").exists(), reason="not installed with make"
 )

@@ -172,7 +172,9 @@ def variables_read() -> Iterator[tuple[str, str]]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and re.fullmatch(r"env_(str|bool|int|float|list|choice|path)", node.func.id)
+                and re.fullmatch(
+                    r"env_(str|bool|int|float|list|choice|path|database|queue)", node.func.id
+                )
                 and isinstance(node.args[0], ast.Constant)
             ):
                 yield node.args[0].value, ast.unparse(node.args[1]) if node.args[1:] else "''"

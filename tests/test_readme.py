@@ -10,7 +10,10 @@ import pytest
 from tests.machine import need_curl, need_ffmpeg
 from tests.running import ROOT, RunningCopy, supported
 
-pytestmark = pytest.mark.skipif(not supported(), reason="starts and clears away through /proc")
+pytestmark = [
+    pytest.mark.skipif(not supported(), reason="starts and clears away through /proc"),
+    pytest.mark.xdist_group("make"),
+]
 PASSWORD = "it's five minutes & more"
 
 

@@ -16,7 +16,10 @@ import pytest
 
 from tests.running import ROOT, RunningCopy, eventually, free_port, supported
 
-pytestmark = pytest.mark.skipif(not supported(), reason="reads /proc to see what is left")
+pytestmark = [
+    pytest.mark.skipif(not supported(), reason="reads /proc to see what is left"),
+    pytest.mark.xdist_group("make"),
+]
 
 ADMIN = {"ADMIN_USERNAME": "keeper", "ADMIN_PASSWORD": "a long way to go 42"}
 
@@ -89,7 +92,7 @@ def test_starting_again_is_quick_and_keeps_the_data(run: Callable[..., RunningCo
 
 def test_what_is_killed_comes_back(run: Callable[..., RunningCopy]) -> None:
     copy = run().wait_until_serving()
-    for find in (copy.web_server, copy.consumer):
+    for find in (copy.web_server, copy.consumer, lambda: copy.consumer("uploads")):
         killed = find()
         family = set(copy.processes())
         os.kill(killed, signal.SIGKILL)
@@ -154,7 +157,7 @@ def test_the_logs_come_out_where_standard_output_cannot_be_opened(tmp_path: Path
         theirs.close()
         ours.settimeout(30)
         output = ""
-        while "Huey consumer started" not in output or "Listening at" not in output:
+        while output.count("Huey consumer started") < 2 or "Listening at" not in output:
             output += ours.recv(65536).decode()
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(12) == 0

@@ -62,6 +62,11 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
             },
         ),
+        migrations.AlterField(  # so that it can come back when this is undone
+            model_name="chunk",
+            name="attachment_ids",
+            field=models.JSONField(default=list),
+        ),
         migrations.RemoveField(
             model_name="chunk",
             name="attachment_ids",

@@ -51,7 +51,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with installation(folder, PORT=str(port), HOST="127.0.0.1", WEB_WORKERS="1") as made:
         made.manage("seed_demo")
         made.manage("collectstatic", "--no-input", "--verbosity", "0")
-        made.start("run_huey")
+        for queue in ("jobs", "uploads"):
+            made.start("run_huey", "--queue", queue)
         url = f"http://127.0.0.1:{port}"
         start_web_server(made, folder / "web.log")
         eventually("the web server answers", lambda: answers(f"{url}/moderation/sign-in/"), 40)
@@ -79,6 +80,13 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, TimeoutError):
         return False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stage is the dearest thing there is to set up: one process of a parallel run has it."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 # Playwright's loop lives in this thread, and Django refuses its database beside a running loop:

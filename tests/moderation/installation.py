@@ -1,4 +1,8 @@
-"""An installation of its own in a temporary folder, used through real processes."""
+"""An installation of its own in a temporary folder, used through real processes.
+
+Where the test run itself is on servers (see tests.on_servers), so is the installation: in a
+database and a queue of its own on them.
+"""
 
 import json
 import os
@@ -7,11 +11,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from tests.running import INHERITED, ROOT, eventually
+from tests.services import own_database, own_redis_database
 
 Process = subprocess.Popen[str]
 
@@ -26,6 +33,7 @@ class Installation:
         scratch.mkdir(parents=True, exist_ok=True)
         self.environment |= {"DATA_DIR": str(data_dir), "TMPDIR": str(scratch), **settings}
         self.started: list[Process] = []
+        self.prefix: tuple[str, ...] = ()  # of each command that is started
 
     def manage(self, *arguments: str, status: int = 0) -> str:
         """Standard output of a command that ends with ``status``."""
@@ -45,7 +53,7 @@ class Installation:
 
     def start(self, *arguments: str) -> Process:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
+            [*self.prefix, sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -59,14 +67,19 @@ class Installation:
     def python(self, code: str) -> str:
         return self.manage("shell", "--verbosity", "0", "--command", code).strip()
 
-    def query(self, sql: str, *values: Any) -> list[Any]:
+    def query(self, sql: str) -> list[Any]:
         """Rows of one column as a flat list."""
-        with closing(sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)) as database:
-            rows = database.execute(sql, values).fetchall()
+        with closing(self.connect()) as database:
+            rows = database.execute(sql).fetchall()
         return [row[0] if len(row) == 1 else row for row in rows]
 
-    def value(self, sql: str, *values: Any) -> Any:
-        return self.query(sql, *values)[0]
+    def connect(self) -> Any:
+        if url := self.environment.get("DATABASE_URL"):
+            return psycopg.connect(url)
+        return sqlite3.connect(self.data_dir / "db.sqlite3", timeout=30)
+
+    def value(self, sql: str) -> Any:
+        return self.query(sql)[0]
 
     def wait_for(self, sql: str, expected: Any, seconds: float = 40) -> None:
         eventually(
@@ -98,10 +111,22 @@ class Installation:
 @contextmanager
 def installation(data_dir: Path, **settings: str) -> Iterator[Installation]:
     """Migrated, with an administrator."""
-    made = Installation(data_dir, ADMIN_PASSWORD="for the tests alone", **settings)
-    try:
+    with ExitStack() as at_the_end:
+        on_servers = {} if "DATABASE_URL" in settings else own_servers(at_the_end)
+        settings = {"ADMIN_PASSWORD": "for the tests alone", **on_servers, **settings}
+        made = Installation(data_dir, **settings)
+        at_the_end.callback(made.clear_away)
         made.manage("migrate", "--verbosity", "0")
         made.manage("ensure_admin")
         yield made
-    finally:
-        made.clear_away()
+
+
+def own_servers(at_the_end: ExitStack) -> dict[str, str]:
+    """A database and a queue on the servers of this test run; nothing when it has none."""
+    server, queue = os.environ.get("DATABASE_URL", ""), os.environ.get("HUEY_URL", "")
+    settings = {}
+    if server:
+        settings["DATABASE_URL"] = at_the_end.enter_context(own_database(server))
+    if queue.startswith("redis"):
+        settings["HUEY_URL"] = at_the_end.enter_context(own_redis_database(queue))
+    return settings

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from chat.models import ActivityLog, Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, chunks, planning, steering
-from moderation.models import Chunk, Failure, Job
+from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.progress import Progress, progress
 from moderation.scopes import RENDITIONS, Scope
 from tests.clips import clip
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 
@@ -283,11 +284,16 @@ def test_an_item_that_kills_its_worker_ends_alone(
         assert slices < 10
     job.refresh_from_db()
     assert job.status == Job.Status.DONE
-    assert counts(job) == (4, 1, 0)
+    now = progress(job)
+    assert (now.ready, now.failed, now.dead) == (4, 0, 1)
     failure = Failure.objects.get()
-    assert (failure.attachment_id, failure.code) == (videos[2].pk, "decoder_crashed")
+    assert (failure.attachment_id, failure.code) == (videos[2].pk, "worker_lost")
+    assert failure.state == Failure.State.DEAD
+    interruptions = list(job.interruptions.values_list("cause", "attachment_id"))
+    assert len(interruptions) == chunks.GIVE_UP_AT
+    assert interruptions[0] == (Interruption.Cause.SLICE_FAILED, videos[2].pk)
     videos[2].refresh_from_db()
-    assert videos[2].failure_code == "decoder_crashed"
+    assert videos[2].failure_code == "worker_lost"
     assert processed() == 5
     assert posters() == 4
 
@@ -354,12 +360,20 @@ def test_what_is_no_files_fault_stops_the_job_instead_of_failing_them_all(
     with monkeypatch.context() as patched:
         patched.setattr(VideoProcessingService, "prepare", broken_machine)
         backfill.run_inline(job, lambda _progress: None)
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "since a minute ago" in job.error
     assert counts(job) == (1, 0, 0)
     states = Attachment.objects.order_by("pk").values_list("processing_state", flat=True)
     assert list(states) == ["ready", "pending", "pending"]
-    assert counts(run()) == (2, 0, 0)
+    halt = job.interruptions.get()
+    assert (halt.cause, halt.attachment_id) == (Interruption.Cause.HALTED, second.pk)
+    entry = ActivityLog.objects.get(action=ActivityLog.Action.JOB_PAUSED)
+    assert (entry.outcome, entry.actor_name) == ("failed", f"job {job.pk}")
+    # Once somebody has seen to it the same job goes on.
+    assert steering.resume(job, SYSTEM)
+    assert job.error == ""
+    backfill.run_inline(job, lambda _progress: None)
+    assert (job.status, counts(job)) == (Job.Status.DONE, (3, 0, 0))
 
 
 def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settings: Any) -> None:
@@ -367,7 +381,7 @@ def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settin
     settings.FFPROBE_BINARY = "no-such-ffprobe"
     video = legacy_video()
     job = run()
-    assert job.status == Job.Status.FAILED
+    assert job.status == Job.Status.PAUSED
     assert "no-such-ffprobe" in job.error
     video.refresh_from_db()
     assert video.processing_state == "pending"
@@ -418,24 +432,31 @@ def test_the_log_tells_of_start_and_end(legacy_video: MakeVideo, operator: User)
     assert started.details == {"scope": "videos without metadata"}
     assert (done.action, done.actor_name) == ("attachment_processed", f"job {job.pk}")
     assert (finished.action, finished.job_id) == ("job_finished", job.pk)
-    assert finished.details == {"ready": 1, "failed": 0, "skipped": 0}
+    assert finished.details == {"ready": 1, "failed": 0, "dead": 0, "skipped": 0}
 
 
-def test_progress_is_one_query(
+def test_progress_is_two_queries(
     legacy_video: MakeVideo, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
     for _ in range(3):
         legacy_video()
     job = start()
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         now = progress(job)
-    assert (now.total, now.done, now.fraction) == (3, 0, 0.0)
-    assert (now.rate_per_second, now.eta_seconds) == (None, None)
-    backfill.run_inline(job, lambda _progress: None)
+    assert (now.total, now.done, now.left, now.fraction) == (3, 0, 3, 0.0)
+    assert (now.workers, now.rate_per_second, now.eta_seconds) == (0, None, None)
+    # Two workers hold a chunk; each took two seconds for the item that it has done.
+    Chunk.objects.all().delete()
+    for number in range(2):
+        chunk = Chunk.of(job, [10 * number + 1, 10 * number + 2])
+        chunk.cursor = chunk.ready = 1
+        chunk.owner, chunk.busy_seconds = f"a:{number}", 2.0
+        chunk.lease_until = timezone.now() + timedelta(minutes=1)
+        chunk.save()
     now = progress(job)
-    assert (now.done, now.fraction, now.eta_seconds) == (3, 1.0, None)
-    assert now.rate_per_second
-    assert now.rate_per_second > 0
+    assert (now.done, now.workers) == (2, 2)
+    assert now.rate_per_second == pytest.approx(1.0)
+    assert now.eta_seconds == pytest.approx(1.0)
 
 
 def test_a_small_job_is_cut_for_several_workers_a_large_one_into_chunks_of_500(

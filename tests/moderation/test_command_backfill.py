@@ -19,6 +19,7 @@ from tests.clips import clip
 from tests.moderation.installation import Installation, installation
 from tests.running import eventually
 
+pytestmark = pytest.mark.every_database
 MakeVideo = Callable[..., Attachment]
 transactional = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from chat.services import media_runner, media_self_test
 from chat.services.media_runner import MediaHelper
-from moderation import health, tasks
+from moderation import consumer, health
 from moderation.models import WorkerSeen
 from tests.machine import need_ffmpeg
 from tests.moderation.pages import assert_guarded, count_queries, signed_in
@@ -112,19 +112,34 @@ def test_running_it_shows_the_result_to_all(operator: User, viewer: User) -> Non
 # --- Findings -----------------------------------------------------------------------------------
 
 
-def test_a_worker_tells_that_it_lives() -> None:
-    assert "None has ever been seen" in health.worker().words
+def consumers() -> dict[str, health.Finding]:
+    return {finding.name.removeprefix("Consumer of "): finding for finding in health.consumers()}
+
+
+def test_a_consumer_tells_that_it_lives() -> None:
+    assert "None has ever been seen" in consumers()["uploads"].words
     for _ in range(2):
-        tasks.tell_each_minute.call_local()
+        consumer.tell("uploads")
     assert WorkerSeen.objects.count() == 1
-    assert health.worker().state == "ok"
+    assert consumers()["uploads"].state == "ok"
+    assert consumers()["jobs"].state == "failed"
 
 
-def test_a_worker_not_seen_for_minutes_is_missed() -> None:
+def test_a_consumer_not_seen_for_minutes_is_missed() -> None:
     WorkerSeen.objects.create(host="far", seen_at=timezone.now() - timedelta(minutes=12))
-    found = health.worker()
+    found = consumers()["jobs"]
     assert found.state == "failed"
-    assert "Seen 12 min ago on far. Jobs wait" in found.words
+    assert "Seen 12 min ago on far. Jobs wait until one runs: make worker" in found.words
+
+
+def test_one_of_several_machines_is_missed_for_a_day() -> None:
+    now = timezone.now()
+    for host, ago in {"near": 0, "far": 30, "gone": 60 * 48}.items():
+        WorkerSeen.objects.create(host=host, seen_at=now - timedelta(minutes=ago))
+    found = consumers()["jobs"]
+    assert found.state == "warning"
+    assert found.words.endswith("30 min ago on far. Does it run on far?")
+    assert "gone" not in found.words
 
 
 def test_little_room_is_told(settings: Any) -> None:
@@ -167,7 +182,7 @@ def test_without_a_queue_it_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> N
     def fail() -> int:
         raise OSError("disk I/O error")
 
-    monkeypatch.setattr(health.HUEY, "pending_count", fail)
+    monkeypatch.setattr(health.QUEUES["jobs"], "pending_count", fail)
     response = Client().get("/health/")
     assert (response.status_code, response.json()) == (503, {"status": "unavailable"})
     assert b"disk" not in response.content

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from huey.contrib.djhuey import HUEY
 
 from chat.models import Attachment
 from chat.rendition import Rendition
@@ -15,18 +14,19 @@ from chat.services.video_service import VideoProcessingService
 from moderation import backfill, steering, tasks
 from moderation.models import Failure, Job
 from moderation.progress import progress
+from moderation.queues import UPLOADS
 from moderation.scopes import Scope
 from tests.clips import clip
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 
 @pytest.fixture(autouse=True)
 def _empty_queue() -> Iterator[None]:
-    HUEY.flush()
+    UPLOADS.flush()
     yield
-    HUEY.flush()
+    UPLOADS.flush()
 
 
 def run(kind: str, **scope: object) -> Job:
@@ -61,8 +61,8 @@ def test_an_upload_wakes_a_worker_that_makes_everything(ready, conversation, own
     attachments.upload(received, conversation, Actor(user=owner), only_videos=True)
     received.close()
     rounds = 0
-    while (task := HUEY.dequeue()) is not None:
-        HUEY.execute(task)
+    while (task := UPLOADS.dequeue()) is not None:
+        UPLOADS.execute(task)
         rounds += 1
     assert rounds == 3
     assert kinds() == ["poster_webp", "preview", "storyboard", "storyboard_map"]
@@ -70,7 +70,7 @@ def test_an_upload_wakes_a_worker_that_makes_everything(ready, conversation, own
 
 def test_a_vanished_video_is_no_trouble() -> None:
     tasks.make_renditions.call_local(12345)
-    assert len(HUEY) == 0
+    assert len(UPLOADS) == 0
 
 
 def test_jobs_find_what_lost_its_wake_up(ready) -> None:

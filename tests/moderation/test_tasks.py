@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from huey.contrib.djhuey import HUEY
 
 from chat.models import Attachment
 from chat.services.activity import SYSTEM
-from moderation import backfill, chunks, planning, steering, tasks
-from moderation.models import Chunk, Job
+from moderation import backfill, chunks, planning, queues, steering, tasks
+from moderation.models import Chunk, Failure, Job
 from moderation.scopes import Scope
 from tests.clips import clip
 from tests.moderation.installation import Installation, Process, installation
 from tests.running import eventually
 
+pytestmark = pytest.mark.every_database
 MakeVideo = Callable[..., Attachment]
 LEASE_SECONDS = 3
 
@@ -41,7 +41,7 @@ def archive(folder: Path, count: int) -> Path:
     """So many videos, the last of them broken."""
     folder.mkdir()
     for number in range(count - 1):
-        (folder / f"{number:03}.mp4").write_bytes(clip().read_bytes() + bytes([number]))
+        (folder / f"{number:03}.mp4").write_bytes(clip().read_bytes() + number.to_bytes(2))
     (folder / "broken.mp4").write_bytes(b"nothing of a video" * 50)
     return folder
 
@@ -79,7 +79,7 @@ def stand_in(tool: Path) -> dict[str, str]:
 
 
 def start_consumer(site: Installation) -> Process:
-    return site.start("run_huey")
+    return site.start("run_huey", "--queue", "jobs")
 
 
 def stop_consumer(process: Process) -> str:
@@ -204,8 +204,11 @@ def test_a_video_that_kills_the_worker_is_given_up_and_the_rest_done(tmp_path: P
         site.python(START_JOB)
         site.wait_for(STATUS, "done", seconds=150)
         stop_consumer(consumer)
-        assert site.query("SELECT code FROM moderation_failure") == ["decoder_crashed"]
-        assert "4 times" not in site.value("SELECT detail FROM moderation_failure")
+        assert site.query("SELECT code FROM moderation_failure") == ["worker_lost"]
+        lost = "SELECT attachment_id FROM moderation_interruption ORDER BY id"
+        _among_others, alone, alone_again = site.query(lost)
+        assert alone == alone_again == site.value("SELECT attachment_id FROM moderation_failure")
+        assert site.value("SELECT sum(dead) FROM moderation_chunk") == 1
         assert site.value("SELECT sum(ready) FROM moderation_chunk") == 23
         assert site.value(PROCESSED) == 24
 
@@ -216,7 +219,7 @@ def test_cancelling_stops_a_consumer_within_seconds(slow_site: Installation) -> 
     job_id = site.python(START_JOB)
     wait_until_some_are_done(site)
     site.python(
-        "from chat.services.activity import SYSTEM; from moderation import backfill, models;"
+        "from chat.services.activity import SYSTEM; from moderation import models, steering;"
         f"steering.cancel(models.Job.objects.get(pk={job_id}), SYSTEM)"
     )
     time.sleep(4)  # what is in work ends
@@ -233,9 +236,9 @@ def test_cancelling_stops_a_consumer_within_seconds(slow_site: Installation) -> 
 
 @pytest.fixture
 def queue(transactional_db: None) -> Iterator[Any]:
-    HUEY.flush()
-    yield HUEY
-    HUEY.flush()
+    queues.JOBS.flush()
+    yield queues.JOBS
+    queues.JOBS.flush()
 
 
 def start_job() -> Job:
@@ -244,64 +247,82 @@ def start_job() -> Job:
 
 def test_wake_waits_for_the_commit(queue: Any) -> None:
     with transaction.atomic():
-        tasks.wake(start_job())
+        start_job()
+        tasks.wake()
         assert queue.pending_count() == 0
-    assert queue.pending_count() == 1
+    assert queue.pending_count() == tasks.WAKE_UPS
 
 
 def test_nobody_is_woken_for_what_is_rolled_back(queue: Any) -> None:
     with transaction.atomic():
-        tasks.wake(start_job())
+        start_job()
+        tasks.wake()
         transaction.set_rollback(True)
     assert queue.pending_count() == 0
 
 
-def test_planning_wakes_all_workers_and_a_task_asks_for_the_next(
-    queue: Any, legacy_video: MakeVideo, settings: Any, monkeypatch: pytest.MonkeyPatch
+def test_wake_ups_do_not_pile_up(queue: Any) -> None:
+    for _ in range(3):
+        tasks.wake()
+    assert queue.pending_count() == tasks.WAKE_UPS
+
+
+def test_planning_wakes_the_workers_and_a_task_asks_for_the_next(
+    queue: Any, legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
     for _ in range(2):
         legacy_video()
     job = start_job()
-    tasks.work.call_local(job.pk)
+    tasks.work.call_local()
     job.refresh_from_db()
     assert job.status == Job.Status.RUNNING
-    assert queue.pending_count() == tasks.workers() == 2
+    assert queue.pending_count() == tasks.WAKE_UPS
     queue.flush()
-    tasks.work.call_local(job.pk)
+    tasks.work.call_local()
     assert queue.pending_count() == 1
-    tasks.work.call_local(job.pk)
+    tasks.work.call_local()
     queue.flush()
-    tasks.work.call_local(job.pk)
+    tasks.work.call_local()
     assert queue.pending_count() == 0
     job.refresh_from_db()
     assert job.status == Job.Status.DONE
 
 
-def test_a_task_for_a_job_that_is_gone_ends(queue: Any) -> None:
-    tasks.work.call_local(999)
+def test_a_wake_up_with_nothing_to_do_ends(queue: Any) -> None:
+    tasks.work.call_local()
     assert queue.pending_count() == 0
 
 
 def test_the_sweeper_wakes_what_has_been_left(queue: Any, legacy_video: MakeVideo) -> None:
-    legacy_video()
+    video = legacy_video()
+    assert not tasks.sweep()
     job = start_job()
-    assert tasks.sweep() == 0  # just begun
-    ago = timezone.now() - timedelta(minutes=5)
-    Job.objects.update(created_at=ago)
-    assert tasks.sweep() == 1  # nobody planned it
+    assert tasks.sweep()  # nobody planned it
+    assert queue.pending_count() == tasks.WAKE_UPS
     backfill.plan(job)
-    assert tasks.sweep() == 0
-    Job.objects.update(started_at=ago)
-    assert tasks.sweep() == 1  # its wake-up was lost
+    assert tasks.sweep()  # nobody works on it
 
     held = chunks.claim("elsewhere:1", job.pk)
     assert held is not None
-    assert tasks.sweep() == 0  # under a lease
+    assert not tasks.sweep()  # under a lease
     Chunk.objects.update(lease_until=timezone.now())
-    assert tasks.sweep() == 1  # which ended
+    assert tasks.sweep()  # which ended
     Job.objects.update(status=Job.Status.PAUSED)
-    assert tasks.sweep() == 0
+    assert not tasks.sweep()
+
+    Job.objects.update(status=Job.Status.RUNNING)
+    Chunk.objects.update(cursor=1)
+    waiting = Failure.objects.create(
+        job=job,
+        attachment=video,
+        code="storage_error",
+        is_final=False,
+        next_try_at=timezone.now() + timedelta(minutes=1),
+    )
+    assert not tasks.sweep()  # its next try is not due
+    Failure.objects.filter(pk=waiting.pk).update(next_try_at=timezone.now())
+    assert tasks.sweep()
 
 
 def test_a_dead_owner_on_this_machine_is_not_waited_for(
@@ -310,9 +331,9 @@ def test_a_dead_owner_on_this_machine_is_not_waited_for(
     legacy_video()
     job = start_job()
     backfill.plan(job)
-    assert chunks.claim(job.pk, chunks.owner_name()) is not None
-    assert tasks.sweep() == 0
+    assert chunks.claim(chunks.owner_name(), job.pk) is not None
+    assert not tasks.sweep()
     host = chunks.owner_name().rpartition(":")[0]
     Chunk.objects.update(owner=f"{host}:{2**22 + 1}")  # above any process id
-    assert tasks.sweep() == 1
+    assert tasks.sweep()
     assert chunks.claim("next:1", job.pk) is not None

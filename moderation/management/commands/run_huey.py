@@ -1,17 +1,31 @@
-"""Huey's own consumer command, with workers that never outlive a killed consumer."""
+"""`manage.py run_huey --queue jobs|uploads`: the consumer of one queue on this machine."""
 
 from typing import Any
 
 from django.conf import settings
-from huey.contrib.djhuey.management.commands import run_huey
+from django.core.management.base import BaseCommand, CommandParser
 
 from chat.services.sandbox_state import check_at_start
 from config.parent import end_family_with_parent
+from moderation.consumer import Consumer, lower_priority
+from moderation.queues import QUEUES, create_tables
 
 
-class Command(run_huey.Command):
-    def handle(self, *args: Any, **options: Any) -> None:
+class Command(BaseCommand):
+    help = (
+        "Works on a queue until it is stopped: with INT what is running finishes, within a few"
+        " seconds; with TERM it is given back."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--queue", choices=QUEUES, default="jobs", help="default: jobs")
+        parser.add_argument("--workers", type=int, help="processes; default: as set for the queue")
+
+    def handle(self, *, queue: str, workers: int | None, **options: Any) -> None:
         # Killed with -9 it would leave its workers taking tasks beside those of the next one.
         end_family_with_parent()
         check_at_start(settings.MEDIA_SANDBOX)
-        super().handle(*args, **options)
+        create_tables()
+        if queue == "jobs":
+            lower_priority()
+        Consumer(queue, workers or settings.QUEUE_WORKERS[queue]).run()

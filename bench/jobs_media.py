@@ -1,0 +1,265 @@
+"""A real backfill of generated clips against the media engine alone, at one worker and at two, and
+how long uploads take beside it.  Part of ``make bench-jobs``; runs whole copies of the product on
+SQLite, each with its own processes.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tests.clips import clip
+from tests.moderation.installation import Installation, installation
+from tests.running import ROOT, eventually, free_port
+
+# What people send: phones' H.264 mostly, some VP9 and HEVC, of several sizes.
+SHAPES = (
+    ("640x360", 5, ()),
+    ("1280x720", 4, ()),
+    ("480x854", 8, ()),
+    ("320x240", 3, ()),
+    ("854x480", 4, ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")),
+    ("640x480", 4, ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error")),
+)
+LEGACY = (
+    "UPDATE chat_attachment SET processing_state = 'pending', failure_code = '', thumbnail = '',"
+    " sha256 = '', pipeline_version = 0"
+)
+START = """
+from chat.services.activity import SYSTEM
+from moderation import steering, tasks
+from moderation.scopes import Scope
+job = steering.create_job("metadata", Scope(), SYSTEM, "dashboard")
+tasks.wake()
+"""
+ALONE = """
+import sys, time
+from pathlib import Path
+import django
+django.setup()
+from chat.services.video_service import VideoProcessingService
+service = VideoProcessingService()
+paths = [Path(line) for line in sys.stdin.read().splitlines()]
+service.examine(paths[0])  # the helper starts
+print("ready", flush=True)
+started = time.perf_counter()
+for path in paths:
+    service.examine(path)
+print(time.perf_counter() - started)
+"""
+
+
+def make_archive(folder: Path, count: int) -> list[Path]:
+    """So many files of different bytes: a dozen clips, each with a number at its end."""
+    folder.mkdir()
+    clips = []
+    for size, seconds, options in SHAPES:
+        name = "clip.webm" if "libvpx-vp9" in options else "clip.mp4"
+        for source in ("testsrc2", "mandelbrot"):
+            picture = f"{source}=size={size}:rate=25"
+            if source == "testsrc2":
+                picture += f":duration={seconds}"
+            trimmed = (*(options or ("-c:v", "libx264", "-preset", "veryfast")),)
+            clips.append(
+                clip(
+                    name, *trimmed, "-t", str(seconds), "-pix_fmt", "yuv420p",
+                    source=picture, audio=False,
+                )
+            )  # fmt: skip
+    paths = []
+    for number, source_path in zip(range(count), itertools.cycle(clips), strict=False):
+        path = folder / f"{number:05}{source_path.suffix}"
+        path.write_bytes(source_path.read_bytes() + number.to_bytes(4, "big"))
+        paths.append(path)
+    return paths
+
+
+def engine_alone(site: Installation, paths: list[Path], workers: int) -> float:
+    """Videos a second: so many processes, each with a helper, reading and nothing else."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ALONE],
+            cwd=ROOT,
+            env={**site.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(workers)
+    ]
+    for number, process in enumerate(processes):
+        assert process.stdin
+        process.stdin.write("\n".join(map(str, paths[number::workers])))
+        process.stdin.close()
+    seconds = []
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdout
+        seconds.append(float(process.stdout.read()))
+        process.wait(10)
+    return len(paths) / max(seconds)
+
+
+def backfill(site: Installation, count: int, workers: int) -> float:
+    """Videos a second: a consumer with so many workers, from the first claim to the last."""
+    with site.connect() as database:
+        database.execute(LEGACY)
+        database.commit()
+    site.environment["WORKERS"] = str(workers)
+    consumer = site.start("run_huey", "--queue", "jobs")
+    time.sleep(3)  # it is up, and idle
+    site.python(START)
+    site.wait_for("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1", "done", 1800)
+    consumer.terminate()
+    consumer.communicate(timeout=20)
+    ready = "SELECT count(*) FROM chat_attachment WHERE processing_state = 'ready'"
+    assert site.value(ready) == count
+    planned, finished = site.query(
+        "SELECT julianday(planned_at) * 86400, julianday(finished_at) * 86400 FROM moderation_job"
+        " ORDER BY id DESC LIMIT 1"
+    )[0]
+    return count / float(finished - planned)
+
+
+def call(url: str, token: str = "", body: bytes = b"", kind: str = "application/json") -> Any:
+    request = urllib.request.Request(url, data=body or None, headers={"Content-Type": kind})
+    if token:
+        request.add_header("Authorization", f"Token {token}")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+class Client:
+    """Uploads the same clip again and again, and waits for its poster."""
+
+    def __init__(self, url: str, password: str, path: Path) -> None:
+        self.url = url
+        person = json.dumps({"username": "admin", "password": password}).encode()
+        self.token = call(f"{url}/api/auth/token/", body=person)["token"]
+        made = call(
+            f"{url}/api/chat/conversations/", self.token, b'{"title": "b", "participants": []}'
+        )
+        self.conversation = made["id"]
+        self.content = path.read_bytes()
+
+    def upload(self) -> float:
+        """Seconds from the first byte to the answer, which names the poster."""
+        boundary = uuid4().hex
+        body = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="conversation"\r\n\r\n'
+            f"{self.conversation}\r\n--{boundary}\r\n"
+            'Content-Disposition: form-data; name="file"; filename="v.mp4"\r\n'
+            "Content-Type: video/mp4\r\n\r\n"
+        ).encode()
+        body += self.content + f"\r\n--{boundary}--\r\n".encode()
+        started = time.perf_counter()
+        video = call(
+            f"{self.url}/api/chat/videos/upload/",
+            self.token,
+            body,
+            f"multipart/form-data; boundary={boundary}",
+        )
+        seconds = time.perf_counter() - started
+        assert video["thumbnail_url"], video
+        return seconds
+
+
+def uploads_beside(
+    site: Installation, uploads: int, path: Path
+) -> tuple[list[float], list[float]]:
+    """Seconds of each upload: with nothing else going on, and under a full backfill."""
+    with site.connect() as database:
+        database.execute(LEGACY)
+        database.commit()
+    port = free_port()
+    site.environment |= {"PORT": str(port), "HOST": "127.0.0.1", "WORKERS": "2"}
+    web = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.wsgi"],
+        cwd=ROOT,
+        env=site.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def is_up() -> bool:
+        try:
+            return bool(call(f"{url}/health/"))
+        except OSError:
+            return False
+
+    try:
+        eventually("the server is up", is_up, 30)
+        client = Client(url, site.environment["ADMIN_PASSWORD"], path)
+        for _ in range(5):
+            client.upload()
+        # The consumer of uploads runs in both: what follows an upload is not the backfill's cost.
+        site.start("run_huey", "--queue", "uploads")
+        jobs = site.start("run_huey", "--queue", "jobs")
+        time.sleep(3)
+        idle = [client.upload() for _ in range(uploads)]
+        time.sleep(10)
+        site.python(START)
+        done = "SELECT coalesce(sum(cursor), 0) FROM moderation_chunk"
+        before = site.value(done)
+        eventually("the backfill is under way", lambda: site.value(done) > before, 30)
+        busy = [client.upload() for _ in range(uploads)]
+        status = "SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1"
+        assert site.value(status) == "running", "the backfill ended too soon to be measured"
+        jobs.terminate()
+        jobs.communicate(timeout=20)
+    finally:
+        web.terminate()
+        web.wait(20)
+    return idle, busy
+
+
+def percentile(seconds: list[float], share: float) -> float:
+    return 1000 * statistics.quantiles(seconds, n=100)[round(100 * share) - 1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--uploads", type=int, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="offchat-bench-") as folder:
+        paths = make_archive(Path(folder) / "archive", options.clips)
+        with installation(Path(folder) / "data") as site:
+            source = str(Path(folder) / "archive")
+            site.manage(
+                "import_videos", source, "--conversation", "A", "--user", "admin", "--create"
+            )
+            print(f"{options.clips:,} generated clips, videos a second, SQLite:")
+            for workers in (1, 2):
+                alone = engine_alone(site, paths, workers)
+                whole = backfill(site, options.clips, workers)
+                again = engine_alone(site, paths, workers)
+                mean = (alone + again) / 2
+                print(
+                    f"  {workers} worker(s): media engine alone {alone:.1f} before, {again:.1f}"
+                    f" after; backfill {whole:.1f} = {100 * whole / mean:.0f} % of it",
+                    flush=True,
+                )
+            idle, busy = uploads_beside(site, options.uploads, paths[0])
+            for share in (0.5, 0.95):
+                one, other = percentile(idle, share), percentile(busy, share)
+                print(
+                    f"  upload to poster, p{100 * share:.0f} of {options.uploads}: idle"
+                    f" {one:.1f} ms, under full backfill {other:.1f} ms = {other / one:.2f} ×"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A queue's consumer: Huey's own, told what it works on and how it makes itself known."""
+
+import logging
+import os
+import platform
+import time
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.db import DatabaseError
+from huey import consumer
+
+from moderation.models import WorkerSeen
+from moderation.queues import QUEUES, with_fresh_connections
+
+logger = logging.getLogger(__name__)
+TELL_SECONDS = 30
+BEST_EFFORT_LAST = 7  # the lowest level of ioprio_set(2)'s best-effort class
+
+
+class Scheduler(consumer.Scheduler):
+    """Huey's process that enqueues periodic tasks; here it tells as well that this consumer
+    runs, on every machine and for both queues.  (Huey replaces workers that die within seconds.)
+    """
+
+    told_at = -float("inf")
+
+    def loop(self, now: Any = None) -> None:
+        if time.monotonic() - self.told_at >= TELL_SECONDS:
+            self.told_at = time.monotonic()
+            with_fresh_connections(tell)(
+                next(name for name, queue in QUEUES.items() if queue is self.huey)
+            )
+        super().loop(now)
+
+
+class Consumer(consumer.Consumer):
+    scheduler_class = Scheduler
+
+    def __init__(self, queue: str, workers: int) -> None:
+        super().__init__(
+            QUEUES[queue],
+            workers=workers,
+            worker_type="process",
+            initial_delay=0.1,
+            max_delay=0.5,  # seconds until a wake-up is noticed by a worker that has been idle
+            scheduler_interval=1,
+            health_check_interval=2,  # seconds until a worker that died is replaced
+            periodic=settings.PERIODIC and queue == "jobs",
+            shutdown_timeout=4,  # seconds a running task gets before it is interrupted
+        )
+
+
+def tell(queue: str) -> None:
+    try:
+        WorkerSeen.tell(platform.node(), queue)
+    except DatabaseError as error:
+        logger.warning("The database does not answer: %s", error)
+
+
+def lower_priority() -> None:
+    """This process and all that it starts give way to others, on the processor and the disk."""
+    os.nice(settings.JOBS_NICE)
+    if settings.JOBS_IO_PRIORITY != "normal" and psutil.LINUX:
+        idle = settings.JOBS_IO_PRIORITY == "idle"
+        process = psutil.Process()
+        if idle:
+            process.ionice(psutil.IOPRIO_CLASS_IDLE)
+        else:
+            process.ionice(psutil.IOPRIO_CLASS_BE, BEST_EFFORT_LAST)

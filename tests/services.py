@@ -1,0 +1,168 @@
+"""Real servers for tests: PostgreSQL and Redis from this machine's packages, each in a folder of
+its own, on loopback, without a trace afterwards."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import redis
+
+from tests.machine import lacking
+from tests.running import eventually, free_port
+
+# Debian keeps the server's programs out of PATH.
+POSTGRESQL_FOLDERS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin")
+# Redis has numbered databases: those below are of the processes of a test run themselves.
+FIRST_OF_TESTS = 100
+# Nothing of it is meant to survive a crash.
+POSTGRESQL_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+}
+
+
+def postgresql_program(name: str) -> str | None:
+    places = [path for pattern in POSTGRESQL_FOLDERS for path in Path("/").glob(pattern[1:])]
+    newest_first = sorted(places, key=lambda path: path.parts[-2], reverse=True)
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, newest_first)))
+
+
+def unprivileged() -> dict[str, int]:
+    """PostgreSQL refuses to run as root: arguments of ``subprocess`` for another account."""
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam("nobody")
+    return {"user": account.pw_uid, "group": account.pw_gid}
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a server's first database."""
+    initdb, server = postgresql_program("initdb"), postgresql_program("postgres")
+    if initdb is None or server is None:
+        lacking("PostgreSQL")
+    account = unprivileged()
+    # Directly below the temporary folder: pytest's own folders are closed to other accounts.
+    with tempfile.TemporaryDirectory(prefix="offchat-postgresql-") as folder:
+        if account:
+            os.chown(folder, account["user"], account["group"])
+        cluster = f"{folder}/cluster"
+        options = {"pgdata": cluster, "username": "offchat", "auth": "trust"}
+        options |= {"encoding": "UTF8", "locale": "C"}
+        subprocess.run(
+            [initdb, "--no-sync", *(f"--{name}={value}" for name, value in options.items())],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            **account,
+        )
+        port = free_port()
+        settings = {**POSTGRESQL_OPTIONS, "port": str(port)}
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        with open(f"{folder}/log", "wb") as log:
+            process = subprocess.Popen(
+                [server, "-D", cluster, *flags],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests, which stop it in order
+                **account,
+            )
+        try:
+            url = f"postgresql://offchat@127.0.0.1:{port}/postgres"
+            eventually(
+                "PostgreSQL answers: " + Path(f"{folder}/log").read_text(),
+                lambda: answers(process, lambda: psycopg.connect(url).close()),
+                30,
+            )
+            yield url
+        finally:
+            stop(process)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The URL of its first database."""
+    server = shutil.which("redis-server")
+    if server is None:
+        lacking("Redis")
+    with tempfile.TemporaryDirectory(prefix="offchat-redis-") as folder:
+        port = free_port()
+        flags = ["--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
+        flags += ["--save", "", "--appendonly", "no", "--databases", "4096"]
+        process = subprocess.Popen(
+            [server, *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            url = f"redis://127.0.0.1:{port}/0"
+            eventually(
+                "Redis answers",
+                lambda: answers(process, lambda: redis.Redis.from_url(url).ping()),
+                20,
+            )
+            yield url
+        finally:
+            stop(process)
+
+
+def answers(process: "subprocess.Popen[bytes]", ask: Callable[[], object]) -> bool:
+    assert process.poll() is None, f"it ended with {process.returncode}"
+    with suppress(psycopg.OperationalError, redis.ConnectionError):
+        ask()
+        return True
+    return False
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """SIGINT: PostgreSQL's fast shutdown, and Redis ends too."""
+    process.send_signal(2)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+@contextmanager
+def own_database(url: str) -> Iterator[str]:
+    """The URL of a new, empty database on the server of ``url``, dropped at the end."""
+    name = f"of_a_test_{uuid4().hex[:12]}"
+    administration = urlsplit(url)._replace(path="/postgres").geturl()
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(administration, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def own_redis_database(url: str) -> Iterator[str]:
+    """The URL of an unused numbered database on the server of ``url``, emptied at the end."""
+    with redis.Redis.from_url(urlsplit(url)._replace(path="/0").geturl()) as first:
+        number = FIRST_OF_TESTS + int(first.incr("databases given to tests"))
+    mine = urlsplit(url)._replace(path=f"/{number}").geturl()
+    try:
+        yield mine
+    finally:
+        with redis.Redis.from_url(mine) as client:
+            client.flushdb()
