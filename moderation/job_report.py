@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from chat.models import ActivityLog
+from moderation import health
 from moderation.arguments import SOME_FAILED, STOPPED, printable
 from moderation.models import Failure, Job
 from moderation.progress import Progress, progress, skip_reasons
@@ -230,3 +231,11 @@ def why_it_stopped(job: Job, now: Progress) -> Iterator[str]:
 def ways_to_go_on(job: Job) -> Iterator[str]:
     yield f"Go on here:            manage.py backfill_video_metadata --resume {job.pk}"
     yield f"or with the consumers: manage.py jobs resume {job.pk}, or its page in the dashboard"
+
+
+def without_consumer() -> str:
+    """A sentence, when nobody would work on what is left to the consumers; else empty."""
+    for finding in health.consumers():
+        if finding.name == "Consumer of jobs" and finding.state == "failed":
+            return f"{finding.name}: {finding.words}"
+    return ""

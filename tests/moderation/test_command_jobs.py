@@ -27,9 +27,10 @@ MakeVideo = Callable[..., Attachment]
 ACCOUNT = getpass.getuser()
 
 
-def jobs(*arguments: Any) -> str:
+def jobs(*arguments: Any, stderr: io.StringIO | None = None) -> str:
     output = io.StringIO()
-    call_command("jobs", *map(str, arguments), stdout=output)
+    errors = stderr or io.StringIO()
+    call_command("jobs", *map(str, arguments), stdout=output, stderr=errors)
     return output.getvalue()
 
 
@@ -126,7 +127,9 @@ def test_pause_and_resume(job: Job) -> None:
     assert jobs("pause", job.pk) == f"Job {job.pk}: paused.\n"
     assert jobs("pause", job.pk) == f"Job {job.pk}: paused.\n"
     JOBS.flush()
-    assert jobs("resume", job.pk) == f"Job {job.pk}: running.\n"
+    stderr = io.StringIO()
+    assert jobs("resume", job.pk, stderr=stderr) == f"Job {job.pk}: running.\n"
+    assert "Consumer of jobs: None has ever been seen." in stderr.getvalue()
     assert JOBS.pending_count() > 0
     JOBS.flush()
     entries = ActivityLog.objects.filter(object_type="job", object_id=job.pk).order_by("pk")

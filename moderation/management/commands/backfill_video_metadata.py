@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, transaction
 
-from moderation import backfill, health, steering, tasks
+from moderation import backfill, steering, tasks
 from moderation.arguments import (
     STOPPED,
     USAGE,
@@ -31,6 +31,7 @@ from moderation.job_report import (
     result,
     ways_to_go_on,
     why_it_stopped,
+    without_consumer,
 )
 from moderation.models import Job
 from moderation.planning import Forecast, dry_run
@@ -166,7 +167,8 @@ class Command(BaseCommand):
             self.stdout.flush()
         if where != "inline":
             tasks.wake()
-            self.warn_without_consumer()
+            if warning := without_consumer():
+                self.stderr.write(warning)
         try:
             if where != "detach":
                 with reporting(self.stdout, as_json=self.as_json) as report:
@@ -205,11 +207,6 @@ class Command(BaseCommand):
             steering.change(job, operator(COMMAND), pace_from(options, steering.Pace.of(job)))
             steering.resume(job, operator(COMMAND))
         return job
-
-    def warn_without_consumer(self) -> None:
-        for finding in health.consumers():
-            if finding.name == "Consumer of jobs" and finding.state == "failed":
-                self.stderr.write(f"{finding.name}: {finding.words}")
 
     def summarise(self, job: Job, now: Progress, where: str, seconds: float) -> None:
         if self.as_json:

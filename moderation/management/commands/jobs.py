@@ -21,7 +21,7 @@ from moderation.arguments import (
     pace_from,
     printable,
 )
-from moderation.job_report import everything, facts, show_lines, speed_words
+from moderation.job_report import everything, facts, show_lines, speed_words, without_consumer
 from moderation.models import Failure, Job
 from moderation.progress import outcomes
 
@@ -94,6 +94,7 @@ class Command(BaseCommand):
             if not job.is_finished:
                 tasks.wake()
         self.tell(job, not job.is_finished)
+        self.warn_without_consumer()
 
     def cancel(self, job: Job, _options: dict[str, Any]) -> None:
         done = steering.cancel(job, operator("jobs cancel"))
@@ -118,6 +119,7 @@ class Command(BaseCommand):
             self.nothing_failed(job, options["code"])
         else:
             self.stdout.write(f"Job {again.pk}: {printable(again.scope_words)}.")
+            self.warn_without_consumer()
 
     def handled(self, job: Job, options: dict[str, Any]) -> None:
         failures = Failure.objects.all()
@@ -139,6 +141,10 @@ class Command(BaseCommand):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             raise CommandError(f"--output: {error}", returncode=USAGE) from None
+
+    def warn_without_consumer(self) -> None:
+        if warning := without_consumer():
+            self.stderr.write(warning)
 
     def tell(self, job: Job, is_so: bool) -> None:
         if is_so:
