@@ -85,6 +85,10 @@ class Bar(RichProgress):
         yield self.make_tasks_table(self.tasks)
         yield Text(self.below, no_wrap=True, overflow="ellipsis")
 
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone: what was told to stop, stops
+            super().stop()
+
 
 @contextlib.contextmanager
 def reporting(stdout: OutputWrapper, *, as_json: bool) -> Iterator[Report]:
@@ -130,7 +134,8 @@ def line_now_and_then(stdout: Any) -> Report:
             return
         last = time.monotonic()
         words = [f"{now.done:,} of {now.total:,} ({percent(now)})", watch.outcomes(now)]
-        stdout.write("; ".join(filter(None, [*words, watch.pace(job, now)])))
-        stdout.flush()
+        with contextlib.suppress(OSError):  # who does not read any more keeps nobody from working
+            stdout.write("; ".join(filter(None, [*words, watch.pace(job, now)])))
+            stdout.flush()
 
     return report

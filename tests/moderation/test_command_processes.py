@@ -212,7 +212,6 @@ def test_followed_while_a_consumer_works(slow_site: Installation) -> None:
 def test_no_longer_followed_the_job_goes_on(slow_site: Installation) -> None:
     follower = slow_site.start("backfill_video_metadata", "--follow")
     slow_site.wait_for("SELECT count(*) FROM moderation_job", 1)
-    time.sleep(1)
     follower.send_signal(signal.SIGINT)
     output = ended(follower, 130)
     assert "Job 1 goes on without this command" in output
@@ -291,5 +290,15 @@ def test_ctrl_c_at_a_terminal_stops_the_workers_too(slow_site: Installation) -> 
     assert terminal.exit_status() == 130
     assert "Job 1 is paused with " in text
     assert "Traceback" not in text
+    assert slow_site.value(HELD) == 0
+    nothing_is_left_running(slow_site)
+
+
+def test_a_closed_terminal_pauses_the_job(slow_site: Installation) -> None:
+    terminal = AtTerminal(slow_site, "--workers", "2")
+    terminal.read(until="1 ready")
+    os.close(terminal.terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 129
+    assert slow_site.query(STATUS) == ["paused"]
     assert slow_site.value(HELD) == 0
     nothing_is_left_running(slow_site)

@@ -160,22 +160,16 @@ class Command(BaseCommand):
         where = "follow" if options["follow"] else "detach" if options["detach"] else "inline"
         started = time.monotonic()
         interruption = None
-        if not self.as_json:
-            pace = steering.Pace.of(job).words()
-            words = f"Job {job.pk}: {printable(job.scope_words)}{f'; {pace}' if pace else ''}."
-            self.stdout.write(words)
-            self.stdout.flush()
-        if where != "inline":
-            tasks.wake()
-            if warning := without_consumer():
-                self.stderr.write(warning)
         try:
+            self.introduce(job, where)
             if where != "detach":
                 with reporting(self.stdout, as_json=self.as_json) as report:
                     work(job, report) if where == "inline" else follow(job, report)
         except Stopped as stopped:
             interruption = stopped
         with unstoppable():
+            if interruption and where == "inline":
+                steering.pause(job, operator(COMMAND))
             job.refresh_from_db()
             now = progress(job)
             with contextlib.suppress(OSError):  # the terminal may be gone
@@ -207,6 +201,17 @@ class Command(BaseCommand):
             steering.change(job, operator(COMMAND), pace_from(options, steering.Pace.of(job)))
             steering.resume(job, operator(COMMAND))
         return job
+
+    def introduce(self, job: Job, where: str) -> None:
+        if not self.as_json:
+            pace = steering.Pace.of(job).words()
+            words = f"Job {job.pk}: {printable(job.scope_words)}{f'; {pace}' if pace else ''}."
+            self.stdout.write(words)
+            self.stdout.flush()
+        if where != "inline":
+            tasks.wake()
+            if warning := without_consumer():
+                self.stderr.write(warning)
 
     def summarise(self, job: Job, now: Progress, where: str, seconds: float) -> None:
         if self.as_json:
