@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from chat.errors import VideoError
@@ -79,6 +79,10 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
         if held.gives_up:  # it could not even be given up
             _fail(job.pk, f"Attachment {held.next_id}: {error!r}")
         held.release(blame=True)
+    except BaseException:
+        # An interruption may come in the middle of a query: the connection takes no other then.
+        connection.close()
+        raise
     finally:
         held.release()
     if not held.is_open:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from huey import crontab
 
 from chat.models import Attachment
-from chat.services import orphans, uploads
+from chat.services import orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
@@ -61,6 +61,12 @@ def sweep_each_minute() -> None:
 @periodic_task(crontab(minute="7"), apart=timedelta(minutes=30))
 def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
+
+
+@periodic_task(crontab(minute="37"), apart=timedelta(minutes=30))
+def sweep_scratch() -> None:
+    """Of this machine; elsewhere each new media helper does it."""
+    scratch.sweep_scratch()
 
 
 @periodic_task(crontab(hour="3", minute="17"), apart=timedelta(hours=12))

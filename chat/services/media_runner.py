@@ -37,6 +37,7 @@ from chat.services.sandbox.helper import (
     STDOUT,
 )
 from chat.services.sandbox.layers import LAYERS, Limits
+from chat.services.scratch import sweep_scratch
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +203,7 @@ class MediaHelper:
                 cwd="/",
                 start_new_session=True,
             )
+        sweep_scratch()  # of a worker that this one may be here in place of
         self._control, self._owner = ours, os.getpid()
         self.counts.helpers_started += 1
         reply_ours, reply_theirs = socket.socketpair()

@@ -23,7 +23,7 @@ from moderation.progress import outcomes, progress, skip_reasons
 from moderation.scopes import Scope
 from moderation.steering import Pace
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
 
 

@@ -19,6 +19,9 @@ SYSTEM_FILES = (
     "/sys/devices/system/cpu",
     "/etc/fonts",
 )
+STATUS = "/proc/self/status"
+# What glibc asks the kernel for at least, and a picture in high definition.
+ONE_REQUEST_BYTES = 8 * 1024**2
 LIBRARY_PAGES_BYTES = 32 * 1024**2
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
@@ -61,6 +64,19 @@ def shared_bytes() -> tuple[int, int]:
     return int(mapped) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
+def memory_ran_short() -> bool:
+    """Whether this child's address space came so near to its limit that a request failed."""
+    limit, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return False
+    try:
+        with open(STATUS, encoding="ascii") as file:
+            peak = next(line.split()[1] for line in file if line.startswith("VmPeak:"))
+    except (OSError, StopIteration):
+        return False
+    return int(peak) * 1024 > limit - ONE_REQUEST_BYTES
+
+
 def limit_resources(confinement: Confinement) -> None:
     limits = confinement.limits
     for kind, amount in (
@@ -97,7 +113,9 @@ def confine_files(confinement: Confinement) -> None:
     rules.append((confinement.directory, system_calls.WRITE))
     if confinement.source:
         rules.append((confinement.source, system_calls.READ))
-    if confinement.may_execute:
+    if not confinement.may_execute:
+        rules.append((STATUS, system_calls.READ))
+    else:
         rules += [(path, system_calls.RUN) for path in SYSTEM_DIRECTORIES]
         rules += [(path, system_calls.READ | system_calls.FS_READ_DIR) for path in SYSTEM_FILES]
     system_calls.restrict_files(rules)

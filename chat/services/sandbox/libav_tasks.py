@@ -28,9 +28,11 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
-from chat.services.poster import Poster, as_jpeg, is_blank, seek_points
+from chat.services.poster import Poster, seek_points
 from chat.services.sandbox.helper import STDERR
-from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
+from chat.services.sandbox.layers import memory_ran_short
+from chat.services.sandbox.stills import as_jpeg, is_blank
+from chat.services.sandbox.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
@@ -49,8 +51,8 @@ DECODERS = (
 )  # fmt: skip
 RGB, UNSPECIFIED = 0, 2  # matrices of ISO/IEC 23091-2
 MICROSECONDS = 1_000_000
-# Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
-MAX_DECODED_FRAMES = 600
+# Decoded at most to reach a time between key frames: about 100 pictures in 720p.
+MAX_DECODED_PIXELS = 100_000_000
 # Packets without one picture after which a track counts as not decodable.
 MAX_FRUITLESS_PACKETS = 2000
 
@@ -183,13 +185,17 @@ class LibavMedia:
     def seek(self, seconds: float) -> int | None:
         """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
         time stamp of the track, None where seeking fails."""
-        start = self.stream.start_time or 0
-        target = start + int(seconds / (self.stream.time_base or Fraction(1)))
+        target = self.time_stamp(seconds)
         try:
             self.container.seek(target, stream=self.stream)
         except (av.error.FFmpegError, ValueError, OverflowError):
             return None
         return target
+
+    def time_stamp(self, seconds: float) -> int:
+        """Of the chosen track, so long after its start."""
+        start = self.stream.start_time or 0
+        return start + int(seconds / (self.stream.time_base or Fraction(1)))
 
     def frames(self, fruitless: int) -> Iterator[VideoFrame]:
         """Pictures from here on; damaged packets are passed over, as players do."""
@@ -200,8 +206,8 @@ class LibavMedia:
                 if packet is None:
                     return
                 frames = packet.decode()
-            except MemoryError as error:  # PyAV's own is one of these too
-                raise VideoError("memory_limit", f"decoding: {error!r}") from error
+            except MemoryError as error:
+                raise short_of_memory(error) from error
             except (av.error.FFmpegError, ValueError, *LATE_TRACKS):
                 frames = []
             fruitless -= not frames
@@ -214,32 +220,43 @@ class LibavMedia:
 
     def _sought(self, seek: float, key_frames_only: bool) -> VideoFrame | None:
         target = self.seek(seek)
-        if target is None:
-            return None
-        self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
+        found: VideoFrame | None = None
+        if target is not None:
+            self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
+            found = self._until(target, key_frames_only)
+        if found is None and not key_frames_only:  # seeking leads nowhere in a short MPEG-TS
+            self.reopen()
+            found = self._until(self.time_stamp(seek))
+        return found
+
+    def _until(self, target: int, key_frames_only: bool = False) -> VideoFrame | None:
+        """The picture at this time stamp, or as far as decoding is affordable."""
         last: VideoFrame | None = None
-        for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
+        pixels = 0
+        for frame in self.frames(MAX_FRUITLESS_PACKETS):
             last = frame
+            pixels += frame.width * frame.height
             reached = frame.pts is None or frame.pts >= target
-            if key_frames_only or reached or count >= MAX_DECODED_FRAMES:
+            if key_frames_only or reached or pixels >= MAX_DECODED_PIXELS:
                 break
         return last
 
 
 def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
-    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in
-    the file POSTER, or ``{"error", "detail"}``."""
+    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height", "blank"}`` with the
+    poster in the file POSTER, or ``{"error", "detail"}``."""
     bounds = VideoBounds(**parameters["bounds"])
     try:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             examined = examine(media, bounds)
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
     Path(POSTER).write_bytes(examined.poster.jpeg)
     return {
         "metadata": asdict(examined.metadata),
         "width": examined.poster.width,
         "height": examined.poster.height,
+        "blank": examined.poster.blank,
     }
 
 
@@ -249,20 +266,35 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             return {"metadata": asdict(describe(media)[1])}
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
+
+
+def short_of_memory(error: MemoryError) -> VideoError:
+    """PyAV's own MemoryError is one of Python's too."""
+    return VideoError("memory_limit", f"decoding: {error!r}")
+
+
+def refused(error: VideoError) -> dict[str, str]:
+    """What a task answers.  Some decoders (H.264) keep it to themselves that they found no
+    memory; the process can tell."""
+    code = error.code
+    if code != "memory_limit" and error.permanent and memory_ran_short():
+        code = "memory_limit"
+    return {"error": code, "detail": error.detail}
 
 
 def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     """As ``picture_of``, as JPEG."""
     image = picture_of(frame, request)
-    return Poster(as_jpeg(image), *image.size)
+    jpeg = as_jpeg(image)
+    return Poster(jpeg, *image.size, blank=is_blank(jpeg))
 
 
 def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     """The picture turned upright, in the size asked for.
 
     Raises:
-        VideoError: ``no_decodable_frame`` when it cannot be converted.
+        VideoError: ``no_decodable_frame`` when it cannot be converted, or ``memory_limit``.
     """
     turned = clockwise(frame)
     width, height = request.width, request.height
@@ -281,6 +313,8 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
             threads=1,
         )
         image: Image.Image = upright.to_image()
+    except MemoryError as error:
+        raise short_of_memory(error) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
     if turn := upright_turn(turned, display_matrix(frame)):
@@ -409,7 +443,7 @@ def warm_up() -> None:
             container.mux(stream.encode(None))
         bounds = VideoBounds(60, 10_000, 4, 64, 64)
         with LibavMedia(str(clip), {}) as media:
-            is_blank(examine(media, bounds).poster)
+            examine(media, bounds)
     deinterlaced(VideoFrame(64, 64, "yuv420p"))
     for name in DECODERS:
         av.CodecContext.create(name, "r").open()
