@@ -186,7 +186,7 @@ def show_lines(job: Job) -> Iterator[str]:
         yield f"  {moment(interruption.created_at)}  {printable(line)}"
     yield "History, the newest first:"
     for entry in history(job):
-        details = ", ".join(f"{name} {value}" for name, value in entry.details.items())
+        details = ", ".join(f"{name} {value}" for name, value in sorted(entry.details.items()))
         action = Action(entry.action).label if entry.action in Action else entry.action
         line = f"{entry.actor_name} {action}{f' ({details})' if details else ''}"
         yield f"  {moment(entry.created_at)}  {printable(line)}"

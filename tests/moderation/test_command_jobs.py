@@ -111,7 +111,7 @@ def test_one_job_in_full(mixed: Job) -> None:
     assert "not_a_video: bad�.mp4" in text
     assert "a worker died or froze (host:7) at attachment 3." in text
     assert "a test started job (scope videos without metadata)" in text
-    assert f"job {mixed.pk} finished job (ready 1, failed 2, dead 0, skipped 1)" in text
+    assert f"job {mixed.pk} finished job (dead 0, failed 2, ready 1, skipped 1)" in text
     assert "\x1b" not in text
     shown = json.loads(jobs("show", mixed.pk, "--json"))
     assert shown["skipped_by_reason"] == {"gone": 1}
