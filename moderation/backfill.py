@@ -21,7 +21,7 @@ from chat.models import ActivityLog, Attachment
 from chat.services import activity
 from chat.services.activity import Actor
 from chat.services.interruption import Interrupted, interruptible
-from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name
+from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name, release_dead
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.pace import wait_for_turn
 from moderation.planning import plan_batch
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
+IDLE_SECONDS = 0.2  # between looks at a job that has nothing to take on now
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
 HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
 # Those that may pass but had their second chance already (see ``with_second_chance``).
@@ -361,8 +362,9 @@ def _fail(job_id: int, error: str) -> None:
 
 def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
     """Plan and work on the job in this process until it is over or paused, beside whoever else
-    does."""
+    does; ``job`` is read again before each ``on_progress``."""
     owner = owner_name()
+    release_dead()
     while not job.is_finished and job.status != Job.Status.PAUSED:
         on_progress(progress(job))
         if plan_slice(CHECKPOINT_SECONDS, job.pk):
@@ -370,6 +372,8 @@ def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
         elif not work_slice(owner, CHECKPOINT_SECONDS, job.pk):
             job.refresh_from_db()
             if not job.is_finished:
-                time.sleep(0.2)  # others hold what is left, or it waits for its hour
+                # Others hold what is left, one of them perhaps dead, or it waits for its hour.
+                time.sleep(IDLE_SECONDS)
+                release_dead()
         job.refresh_from_db()
     on_progress(progress(job))
