@@ -11,7 +11,7 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines fuzz bench-media bench-jobs \
+.PHONY: help run web worker migrate test check compare-engines corpus fuzz bench-media bench-jobs \
 	chaos screenshots clean install install-test
 
 help: ## list what can be made
@@ -45,6 +45,9 @@ check: install-test ## lint, formatting, types, import rules
 
 compare-engines: install-test ## every disagreement of the two media engines, and why
 	@$(python) -m bench.compare_engines
+
+corpus: install-test ## what both engines find in other people's files (DIR=../shared/corpus)
+	@$(python) -m bench.corpus $(or $(DIR),../shared/corpus)
 
 fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=index)
 	@$(python) -m bench.mutate $(or $(N),10000) --seed $(or $(SEED),1) $(if $(REPLAY),--replay $(REPLAY))

@@ -13,7 +13,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.utils import timezone
 
 from chat.errors import VideoError
@@ -21,7 +27,7 @@ from chat.models import ActivityLog, Attachment
 from chat.services import activity
 from chat.services.activity import Actor
 from chat.services.interruption import Interrupted, interruptible
-from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name
+from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name, release_dead
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.pace import wait_for_turn
 from moderation.planning import plan_batch
@@ -34,6 +40,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
+IDLE_SECONDS = 0.2  # between looks at a job that has nothing to take on now
 # It does not answer, or has given up one of two transactions that waited for each other.
 DATABASE_TROUBLE = (OperationalError, InterfaceError)
 PUT_DOWN_PAUSES_SECONDS = (0.1, 0.5, 1, 2, 4)
@@ -80,6 +87,10 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
         if held.gives_up:  # it could not even be given up
             _fail(job.pk, f"Attachment {held.next_id}: {error!r}")
         held.release(blame=True)
+    except BaseException:
+        # An interruption may come in the middle of a query: the connection takes no other then.
+        connection.close()
+        raise
     finally:
         put_down(held)
     if not held.is_open:
@@ -405,8 +416,9 @@ def _fail(job_id: int, error: str) -> None:
 
 def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
     """Plan and work on the job in this process until it is over or paused, beside whoever else
-    does."""
+    does; ``job`` is read again before each ``on_progress``."""
     owner = owner_name()
+    release_dead()
     while not job.is_finished and job.status != Job.Status.PAUSED:
         on_progress(progress(job))
         if plan_slice(CHECKPOINT_SECONDS, job.pk):
@@ -414,6 +426,8 @@ def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
         elif not work_slice(owner, CHECKPOINT_SECONDS, job.pk):
             job.refresh_from_db()
             if not job.is_finished:
-                time.sleep(0.2)  # others hold what is left, or it waits for its hour
+                # Others hold what is left, one of them perhaps dead, or it waits for its hour.
+                time.sleep(IDLE_SECONDS)
+                release_dead()
         job.refresh_from_db()
     on_progress(progress(job))

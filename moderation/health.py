@@ -17,7 +17,7 @@ from chat.errors import VideoError
 from chat.services import fingerprinting, media_runner
 from chat.services.media_engines import engine_for
 from chat.services.media_limits import MediaLimits
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 from moderation.models import WorkerSeen
 from moderation.queues import QUEUES
 from moderation.words import ago_words, duration_words, size_words
@@ -191,8 +191,8 @@ def ffmpeg_version(path: str, _changed_at: int) -> str:
         VideoError: it does not run in the sandbox.
     """
     limits = MediaLimits.from_settings().of_a_process
-    with scratch_directory() as scratch:
-        finished = media_runner.run([path, "-version"], limits, Path(scratch))
+    with scratch_folder() as scratch:
+        finished = media_runner.run([path, "-version"], limits, scratch)
     found = re.match(rb"ffmpeg version (\S+)", finished.stdout)
     if not found:
         raise VideoError("media_tools_missing", finished.stderr[-200:])

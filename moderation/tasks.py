@@ -9,9 +9,8 @@ from django.utils import timezone
 from huey import crontab
 
 from chat.models import Attachment
-from chat.services import orphans, uploads
+from chat.services import orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
-from chat.services.scratch import sweep_scratch
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill
 from moderation.chunks import owner_name, release_dead
@@ -80,6 +79,12 @@ def sweep_abandoned_uploads() -> None:
     uploads.sweep_abandoned()
 
 
+@periodic_task(crontab(minute="37"), apart=timedelta(minutes=30))
+def sweep_scratch() -> None:
+    """Of this machine; elsewhere each new media helper does it."""
+    scratch.sweep_scratch()
+
+
 @periodic_task(crontab(hour="3", minute="17"), apart=timedelta(hours=12))
 def sweep_orphans() -> None:
     orphans.sweep_orphans()
@@ -92,11 +97,10 @@ def sweep_on_startup() -> None:
 
 
 def sweep() -> bool:
-    """Free what dead workers hold, delete what they left, finish what is complete, and wake the
-    consumers when there is work that nobody has taken on: a wake-up was lost, a lease ended, a
-    try is due, an hour has come.  Whether there was."""
+    """Free what dead workers hold, finish what is complete, and wake the consumers when there is
+    work that nobody has taken on: a wake-up was lost, a lease ended, a try is due, an hour has
+    come.  Whether there was."""
     release_dead()
-    sweep_scratch()
     backfill.finish_what_is_complete()
     there_is_work = Job.objects.with_work(timezone.now()).exists()
     if there_is_work:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("videos/", videos.videos, name="videos"),
     path("videos/<int:attachment_id>/", videos.video, name="video"),
     path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),
+    path("videos/<int:attachment_id>/preview/", videos.video_preview, name="video-preview"),
     path("videos/<int:attachment_id>/thumbnail/", videos.video_thumbnail, name="video-thumbnail"),
     path("health/", health.health, name="health"),
     path("health/self-test/", health.health_self_test, name="health-self-test"),

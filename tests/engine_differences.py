@@ -5,20 +5,21 @@ container.  A disagreement that is not in KNOWN is a defect, and so is an entry 
 longer one.
 """
 
-import json
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from django.test import override_settings
+from PIL import Image, ImageChops, ImageStat
 
 from chat.errors import VideoError
-from chat.services.video_metadata import VideoMetadata
+from chat.services.examination import ExaminedVideo
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip, rotated
+from tests.corpus import CORPUS, entries
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 DURATION_TOLERANCE_SECONDS = 0.1
 BITRATE_TOLERANCE_SHARE = 0.05
 
@@ -124,22 +125,35 @@ KNOWN_OF_FFMPEG = "5.1"
 
 
 @cache
-def examined(path: Path, engine: str) -> VideoMetadata | str:
+def examined(path: Path, engine: str) -> ExaminedVideo | str:
     """What the engine finds, or the code of its refusal."""
     with override_settings(MEDIA_ENGINE=engine):
         try:
-            return VideoProcessingService().examine(path).metadata
+            return VideoProcessingService().examine(path)
         except VideoError as error:
             return error.code
 
 
+def poster_distance(path: Path) -> float:
+    """How far the engines' posters are from each other: mean of all channels, 0 to 255, in a
+    thirty-second of a side, where codecs and scalers agree and colours and turns must."""
+    small = []
+    for engine in ("libav", "ffmpeg"):
+        found = examined(path, engine)
+        assert not isinstance(found, str)
+        with Image.open(io.BytesIO(found.poster.jpeg), formats=["JPEG"]) as image:
+            small.append(image.convert("RGB").resize((32, 32), Image.Resampling.BOX))
+    return sum(ImageStat.Stat(ImageChops.difference(*small)).mean) / 3
+
+
 def differences(file: str, path: Path) -> Iterator[Difference]:
-    libav, ffmpeg = examined(path, "libav"), examined(path, "ffmpeg")
-    if isinstance(libav, str) or isinstance(ffmpeg, str):
-        verdicts = [found if isinstance(found, str) else "ready" for found in (libav, ffmpeg)]
+    answers = examined(path, "libav"), examined(path, "ffmpeg")
+    if isinstance(answers[0], str) or isinstance(answers[1], str):
+        verdicts = [found if isinstance(found, str) else "ready" for found in answers]
         if verdicts[0] != verdicts[1]:
             yield Difference(file, "verdict", *verdicts)
         return
+    libav, ffmpeg = answers[0].metadata, answers[1].metadata
     for what, ours, theirs, tolerance in (
         ("size", (libav.width, libav.height), (ffmpeg.width, ffmpeg.height), 0.0),
         ("duration", libav.duration, ffmpeg.duration, DURATION_TOLERANCE_SECONDS),
@@ -168,7 +182,5 @@ def own_clip(name: str) -> Path:
 
 
 def corpus_files() -> Iterator[tuple[str, Path]]:
-    manifest = CORPUS / "MANIFEST.json"
-    if manifest.exists():
-        for entry in json.loads(manifest.read_text()):
-            yield Path(entry["file"]).name, CORPUS / entry["file"]
+    for entry in entries():
+        yield Path(entry["file"]).name, CORPUS / entry["file"]

@@ -168,6 +168,15 @@ def long_comment(size: int = 50 * MILLION) -> bytes:
     return film(png(64, 64), box(b"udta", meta))
 
 
+def many_tags(count: int = MILLION) -> bytes:
+    """A good film with a million comments of one letter."""
+    value = box(b"data", struct.pack(">II", 1, 0), b"x")
+    keys = b"".join(box(b"\xa9" + name, value) for name in (b"cmt", b"nam", b"ART", b"alb"))
+    handler = full_box(b"hdlr", struct.pack(">I4s12x", 0, b"mdir") + b"\0")
+    meta = full_box(b"meta", handler, box(b"ilst", keys * (count // 4)))
+    return film(png(64, 64), box(b"udta", meta))
+
+
 # --- Pixels -------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ A test run of Django has one DATABASES setting, so this is a run of its own.
 """
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ NOTHING_SELECTED = 5  # pytest's status where -k leaves no test
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))  # the servers stop too
     try:
         with postgresql() as database, redis_server() as queue:
             print("On PostgreSQL and Redis:", flush=True)

@@ -4,7 +4,9 @@ its own, on loopback, without a trace afterwards."""
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +17,7 @@ from uuid import uuid4
 import psycopg
 import redis
 
+from config.parent import end_with_parent
 from tests.machine import lacking
 from tests.running import eventually, free_port
 
@@ -48,6 +51,12 @@ def unprivileged() -> dict[str, int]:
     return {"user": account.pw_uid, "group": account.pw_gid}
 
 
+def end_with_tests() -> None:
+    """In a server that is about to start: it stops in order even when the tests are killed."""
+    if sys.platform == "linux":
+        end_with_parent(signal.SIGINT)
+
+
 class PostgresqlServer:
     """On a cluster in ``folder``; stopped and started again it is at the same place."""
 
@@ -69,6 +78,7 @@ class PostgresqlServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the tests, which stop it in order
+                preexec_fn=end_with_tests,
                 **unprivileged(),
             )
         try:
@@ -138,6 +148,7 @@ def redis_server() -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=end_with_tests,
         )
         try:
             url = f"redis://127.0.0.1:{port}/0"
@@ -161,7 +172,7 @@ def answers(process: "subprocess.Popen[bytes]", ask: Callable[[], object]) -> bo
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
     """SIGINT: PostgreSQL's fast shutdown, and Redis ends too."""
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:

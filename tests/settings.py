@@ -20,3 +20,4 @@ STORAGES = {  # templates may name static files that nothing has collected
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+JOBS_NICE, JOBS_IO_PRIORITY = 0, "normal"  # what is called in the tests' process changes it

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from chat.errors import VideoError
 from chat.services.libav_words import limit_named
-from chat.services.poster import Poster, is_blank, poster_size, seek_points
+from chat.services.poster import Poster, exact_points, poster_size, seek_points
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 MAX_SIDE_PIXELS = 16_384  # no codec in use here goes further; JPEG ends at 65,535
@@ -85,16 +85,18 @@ def describe(media: OpenedMedia) -> tuple[Probe, VideoMetadata]:
 
 
 def refuse_excess(probe: Probe, metadata: VideoMetadata, bounds: VideoBounds) -> None:
-    """Refuse what passes a bound, naming the bound and the value."""
+    """Refuse what passes a bound, naming its setting and both values."""
     stream = probe.video_stream
-    for code, value, limit in (
-        ("too_many_streams", len(probe.streams), bounds.max_streams),
-        ("too_many_pixels", stream.area, bounds.max_pixels),
-        ("too_many_pixels", max(stream.width, stream.height), MAX_SIDE_PIXELS),
-        ("too_long", metadata.duration or 0.0, bounds.max_duration_seconds),
-    ):
+    longer_side = max(stream.width, stream.height)
+    for code, value, name, limit in (
+        ("too_many_streams", len(probe.streams), "VIDEO_MAX_STREAMS", bounds.max_streams),
+        ("too_many_pixels", stream.area, "VIDEO_MAX_PIXELS", bounds.max_pixels),
+        ("too_many_pixels", longer_side, "the longest side", MAX_SIDE_PIXELS),
+        ("too_long", metadata.duration or 0.0, "VIDEO_MAX_DURATION_SECONDS",
+         bounds.max_duration_seconds),
+    ):  # fmt: skip
         if value > limit:
-            raise VideoError(code, f"{value:g} passes the limit of {limit:g}")
+            raise VideoError(code, f"{value:.10g} passes {name}, {limit:.10g}")
 
 
 def choose_poster(
@@ -103,7 +105,7 @@ def choose_poster(
     """A frame that shows something, else any frame that decodes.
 
     Key frames further in first; then the first frame, which decodes wherever anything does; last
-    a frame in the middle, decoded from the key frame before it.
+    frames between them, decoded from the key frame before.
 
     Raises:
         VideoError: ``no_decodable_frame`` or ``encrypted`` when no frame decodes, or a limit.
@@ -113,17 +115,18 @@ def choose_poster(
         metadata.width, metadata.height, bounds.poster_max_width, bounds.poster_max_height
     )
     seen: list[Poster] = []
-    seeks = seek_points(metadata.duration)
-    for seek in seeks:
+    for seek in seek_points(metadata.duration):
         try:
             poster = media.frame(FrameRequest(stream, *size, seek))
         except VideoError as error:
             if error.code in ("media_tools_missing", "media_helper_lost"):
                 raise
             break
-        if poster is None or poster in seen:  # nothing there, or the only key frame again
+        if poster is None:
             break
-        if not is_blank(poster):
+        if poster in seen:  # the next key frame is further in
+            continue
+        if not poster.blank:
             return poster
         seen.append(poster)
     if not seen:
@@ -132,15 +135,14 @@ def choose_poster(
             raise VideoError(
                 "encrypted" if stream.encrypted else "no_decodable_frame", media.said[-500:]
             )
-        if not is_blank(poster):
+        if not poster.blank:
             return poster
         seen.append(poster)
-    if seeks:
+    for seek in exact_points(metadata.duration):
         try:
-            middle = FrameRequest(stream, *size, seeks[len(seeks) // 2], False)
-            poster = media.frame(middle)
+            poster = media.frame(FrameRequest(stream, *size, seek, key_frames_only=False))
         except VideoError:
-            poster = None  # too costly; a decoded picture is at hand
-        if poster and not is_blank(poster):
+            break  # too costly; a decoded picture is at hand
+        if poster and not poster.blank:
             return poster
     return seen[0]

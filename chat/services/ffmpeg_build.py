@@ -2,13 +2,12 @@
 
 import re
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
 
 from chat.services import media_runner
 from chat.services.sandbox.layers import Limits
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 
 
 @cache
@@ -27,6 +26,6 @@ def variable_rate() -> dict[str, str]:
 
 def said_of_itself(*question: str) -> str:
     limits = Limits(wall_seconds=10, cpu_seconds=10, memory_bytes=1024**3, output_bytes=1024**2)
-    with scratch_directory() as directory:
+    with scratch_folder() as directory:
         arguments = [settings.FFMPEG_BINARY, "-nostdin", "-v", "error", *question]
-        return media_runner.run(arguments, limits, Path(directory)).stdout.decode()
+        return media_runner.run(arguments, limits, directory).stdout.decode()

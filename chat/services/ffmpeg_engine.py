@@ -11,13 +11,14 @@ from typing import Any
 import ffmpeg
 from django.conf import settings
 
+from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, describe, examine
 from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
-from chat.services.poster import Poster, open_poster
-from chat.services.scratch import scratch_directory
+from chat.services.poster import Poster, poster_of_child
+from chat.services.scratch import scratch_folder
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import (
     Probe,
@@ -39,6 +40,7 @@ HEADER_ENTRIES = ":".join(
         "stream_side_data=side_data_type,rotation",
     )
 )
+MAX_DECODING_SECONDS = 5  # of processor time, to reach one frame between key frames
 PACKET_ENTRIES = "packet=stream_index,pts_time,duration_time"
 
 
@@ -50,14 +52,14 @@ class FfmpegEngine:
 
     def examine(self, source: Path) -> ExaminedVideo:
         """Raises VideoError: why the file is refused."""
-        with scratch_directory() as scratch:
-            media = FfmpegMedia(source, Path(scratch), self.limits)
+        with scratch_folder() as scratch:
+            media = FfmpegMedia(source, scratch, self.limits)
             return examine(media, self.limits.bounds)
 
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused.  Decodes nothing."""
-        with scratch_directory() as scratch:
-            return describe(FfmpegMedia(source, Path(scratch), self.limits))[1]
+        with scratch_folder() as scratch:
+            return describe(FfmpegMedia(source, scratch, self.limits))[1]
 
     def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:
         """The sheet as ``SHEET`` in ``directory``; None for a video of unknown length.
@@ -75,6 +77,7 @@ class FfmpegMedia:
         self.bounds: VideoBounds = limits.bounds
         self.deadline = time.monotonic() + limits.wall_seconds
         self.said = ""
+        self.lacks_index = False  # MPEG-TS, MPEG-PS and bare MPEG streams; known once probed
         # The tools see a name of ours only: no extension to guess a format from, no `%d`.
         self.path = directory / "input"
         self.path.symlink_to(self.source)
@@ -90,7 +93,9 @@ class FfmpegMedia:
             answer = parsed(finished)
             if not answer.get("streams"):
                 raise libav_words.refusal(finished.stderr, opened=not finished.returncode)
-        return probe_from_ffprobe(answer, self.source.stat().st_size)
+        found = probe_from_ffprobe(answer, self.source.stat().st_size)
+        self.lacks_index = found.format_name.startswith("mpeg")
+        return found
 
     def _ffprobe(self, entries: str, *extra: str) -> Finished:
         arguments = [settings.FFPROBE_BINARY, "-v", "error", "-of", "json"]
@@ -103,27 +108,48 @@ class FfmpegMedia:
     def frame(self, request: FrameRequest) -> Poster | None:
         target = self.directory / "frame.jpg"
         target.unlink(missing_ok=True)
-        self.run(self.frame_arguments(request, target))
-        poster = open_poster(target, (request.width, request.height), request.stream.transfer)
-        if poster is None and (limit := libav_words.limit_named(self.said)):
-            raise limit
-        return poster
+        # Without an index seeking leads nowhere in a short file, or among pictures that refer to
+        # others: between key frames all before them is decoded.
+        from_start = self.lacks_index and not request.key_frames_only
+        self.run(self.frame_arguments(request, target, from_start=from_start))
+        if not media_runner.output(target):
+            if limit := libav_words.limit_named(self.said):
+                raise limit
+            return None
+        size = request.width, request.height
+        parameters = {
+            "path": str(target),
+            "width": request.width,
+            "height": request.height,
+            "transfer": request.stream.transfer,
+        }
+        answer = media_runner.run_task(
+            "pictures.frame", parameters, self.left(), self.directory, target
+        )
+        if "error" in answer:
+            raise VideoError(answer["error"], answer["detail"])
+        return poster_of_child(media_runner.output(target), *size, blank=answer["blank"])
 
     def opened(self, **more: Any) -> Any:
         """The input node of a graph, with the options that an untrusted file needs."""
         options = libav_words.input_options(self.bounds.max_pixels, self.bounds.max_streams)
         return ffmpeg.input(f"file:{self.path}", threads=2, **options, **more)
 
-    def frame_arguments(self, request: FrameRequest, target: Path) -> list[str]:
-        """ffmpeg's argument list that writes one frame as JPEG to ``target``."""
+    def frame_arguments(
+        self, request: FrameRequest, target: Path, *, from_start: bool = False
+    ) -> list[str]:
+        """ffmpeg's argument list that writes one frame as JPEG to ``target``; ``from_start``: not
+        seeking, but decoding all before it."""
         options: dict[str, Any] = {}
         if request.key_frames_only:
             options["skip_frame"] = "nokey"
-        if request.seek_seconds:
+        if request.seek_seconds and not from_start:
             options["ss"] = f"{request.seek_seconds:.3f}"
             if request.key_frames_only:
                 options["noaccurate_seek"] = None
         stream = self.opened(**options)[str(request.stream.index)]
+        if from_start and request.seek_seconds:
+            stream = stream.filter("trim", start=request.seek_seconds)
         if request.stream.interlaced:
             stream = stream.filter("yadif", deint="interlaced")
         # JPEG viewers take the colours for BT.601 in full range.
@@ -142,6 +168,7 @@ class FfmpegMedia:
             fs=self.limits.output_bytes,
             map_metadata=-1,
             **{"q:v": 3},
+            **({} if request.key_frames_only else {"timelimit": MAX_DECODING_SECONDS}),
         )
         return self.compiled(output)
 

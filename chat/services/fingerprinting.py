@@ -30,7 +30,7 @@ from chat.services.fingerprints import (
 from chat.services.local_files import local_path
 from chat.services.media_limits import MediaLimits
 from chat.services.sandbox.layers import Limits
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ class FingerprintService:
             raise VideoError("fingerprints_missing", reason)
         libav = settings.MEDIA_ENGINE == "libav" and "prints.video" in tasks
         hashed = self._decode_and_hash if libav else self._write_then_hash
-        with scratch_directory() as scratch:
-            answer = hashed(path, Path(scratch), sampling)
+        with scratch_folder() as scratch:
+            answer = hashed(path, scratch, sampling)
         if "error" in answer:
             raise VideoError(answer["error"], answer["detail"])
         return telling(

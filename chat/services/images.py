@@ -11,7 +11,7 @@ from chat.errors import VideoError
 from chat.services import media_runner
 from chat.services.media_limits import MediaLimits
 from chat.services.poster import Poster, poster_of_child
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ def examine_image(path: Path) -> ExaminedImage | None:
         VideoError: ``too_many_pixels``, or a limit that decoding it passed.
     """
     limits = MediaLimits.from_settings()
-    with scratch_directory() as name:
-        scratch = Path(name)
+    with scratch_folder() as scratch:
         source = scratch / "input"
         source.symlink_to(path.resolve())
         parameters = {
@@ -60,5 +59,6 @@ def examine_image(path: Path) -> ExaminedImage | None:
             message = "" if answer["error"] == "too_many_pixels" else TOO_HARD
             raise VideoError(answer["error"], answer["detail"], message)
         size = answer["thumbnail_width"], answer["thumbnail_height"]
-        thumbnail = poster_of_child(media_runner.output(scratch / THUMBNAIL), size)
+        jpeg = media_runner.output(scratch / THUMBNAIL)
+        thumbnail = poster_of_child(jpeg, *size, blank=answer["blank"])
         return ExaminedImage(answer["content_type"], answer["width"], answer["height"], thumbnail)

@@ -9,7 +9,7 @@ from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
 from chat.services.media_limits import MediaLimits
 from chat.services.poster import poster_of_child
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import VideoMetadata
 
@@ -29,16 +29,17 @@ class LibavEngine:
 
     def examine(self, source: Path) -> ExaminedVideo:
         """Raises VideoError: why the file is refused."""
-        with scratch_directory() as scratch:
-            answer = self._ask("libav.examine", source, Path(scratch))
-            jpeg = media_runner.output(Path(scratch) / POSTER)
-            poster = poster_of_child(jpeg, (answer["width"], answer["height"]))
+        with scratch_folder() as scratch:
+            answer = self._ask("libav.examine", source, scratch)
+            jpeg = media_runner.output(scratch / POSTER)
+            size = answer["width"], answer["height"]
+            poster = poster_of_child(jpeg, *size, blank=answer["blank"])
             return ExaminedVideo(VideoMetadata(**answer["metadata"]), poster)
 
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused."""
-        with scratch_directory() as scratch:
-            answer = self._ask("libav.probe", source, Path(scratch))
+        with scratch_folder() as scratch:
+            answer = self._ask("libav.probe", source, scratch)
             return VideoMetadata(**answer["metadata"])
 
     def write_storyboard(self, source: Path, directory: Path) -> Storyboard | None:

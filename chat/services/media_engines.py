@@ -18,8 +18,9 @@ def engine_for(limits: MediaLimits) -> FfmpegEngine | LibavEngine:
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Refuse what is no regular file with bytes in it: no device, pipe or folder is opened."""
-    if not path.is_file():
+    """Refuse what is no regular file with bytes in it: no device, pipe, folder or link is
+    opened."""
+    if path.is_symlink() or not path.is_file():
         raise VideoError("missing_file", f"{path} is no regular file")
     if not path.stat().st_size:
         raise VideoError("empty_file", "0 bytes")

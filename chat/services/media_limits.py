@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, TypeVar
+from typing import TypeVar
 
 from django.conf import settings
 
 from chat.errors import VideoError
 from chat.services.examination import VideoBounds
+from chat.services.libav_words import MAX_ALLOC_BYTES
 from chat.services.sandbox.layers import Limits
 
 T = TypeVar("T")
-L = TypeVar("L", bound="Doubling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,18 @@ class MediaLimits:
         return self.of_work(self.of_a_process.doubled())
 
 
-class Doubling(Protocol):
-    def doubled(self) -> Self: ...
+def name_limit(error: VideoError, limits: MediaLimits) -> None:
+    """Tell the operator which setting it was that memory or time ran out of, and its value."""
+    if error.code == "memory_limit":
+        value = f"{limits.memory_bytes} bytes, or {MAX_ALLOC_BYTES} in one piece"
+        error.detail = f"{limits.work}_MEMORY_BYTES: {value}, were not enough: {error.detail}"
+    elif error.code == "time_limit" and "_CPU_SECONDS" not in error.detail:
+        # Of several processes the last one was told what the others had left.
+        seconds = f"{limits.wall_seconds:.3g} s, and then twice as many"
+        error.detail = f"{limits.work}_WALL_SECONDS: {seconds}, were used up"
 
 
-def with_second_chance(limits: L, work: Callable[[L], T]) -> T:
+def with_second_chance(limits: MediaLimits, work: Callable[[MediaLimits], T]) -> T:
     """``work(limits)``; once more with twice the time when it ran out of it.
 
     Raises:
@@ -109,11 +116,13 @@ def with_second_chance(limits: L, work: Callable[[L], T]) -> T:
     try:
         return work(limits)
     except VideoError as error:
+        name_limit(error, limits)
         if error.code != "time_limit":
             raise
     try:
         return work(limits.doubled())
     except VideoError as error:
+        name_limit(error, limits)
         if error.code == "time_limit":
             error.permanent = True
         raise

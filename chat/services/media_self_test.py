@@ -21,6 +21,7 @@ from chat.services import media_runner
 from chat.services.media_runner import MediaHelper
 from chat.services.sandbox.layers import Limits
 from chat.services.sandbox.self_test import ATTEMPTS
+from chat.services.scratch import scratch_folder
 
 LIMITS = Limits(wall_seconds=10, cpu_seconds=5, memory_bytes=1024**3, output_bytes=16 * 1024**2)
 ALL_NAMES = tuple(trial.__name__ for trial in ATTEMPTS)
@@ -130,8 +131,8 @@ def run_self_test(
     Raises:
         VideoError: ``media_helper_lost`` or ``media_sandbox_missing``: nothing could be tried.
     """
-    with TemporaryDirectory(prefix="offchat-self-test-") as name, contextlib.ExitStack() as stack:
-        outside = Path(name) / "outside"
+    with scratch_folder() as scratch, contextlib.ExitStack() as stack:
+        outside = scratch / "outside"
         outside.mkdir()
         neighbour = outside / "neighbour"
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -147,7 +148,7 @@ def run_self_test(
         results = []
         for trial in names:
             neighbour.write_bytes(b"another user's video")
-            with TemporaryDirectory(dir=name) as directory:
+            with TemporaryDirectory(dir=scratch) as directory:
                 results.append(one_attempt(trial, targets, Path(directory), helper))
         return results
 

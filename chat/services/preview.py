@@ -15,7 +15,7 @@ from chat.services.examination import refuse_excess
 from chat.services.ffmpeg_build import known_filters, variable_rate
 from chat.services.ffmpeg_engine import FfmpegMedia
 from chat.services.media_limits import MediaLimits, PreviewBounds
-from chat.services.tone_mapping import HLG, PQ, REFERENCE_WHITE
+from chat.services.sandbox.tone_mapping import HLG, PQ, REFERENCE_WHITE
 from chat.services.video_metadata import Probe, ProbedStream, VideoMetadata
 
 PREVIEW = "preview.mp4"

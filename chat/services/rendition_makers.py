@@ -16,9 +16,9 @@ from chat.services import media_runner
 from chat.services.local_files import local_path
 from chat.services.media_engines import engine_for, refuse_unreadable
 from chat.services.media_limits import MediaLimits
+from chat.services.poster import POSTER_WEBP
 from chat.services.preview import PREVIEW, PreviewPlan, refuse_false_preview, write_preview
-from chat.services.sandbox.picture_tasks import POSTER_WEBP
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 from chat.services.storyboard import SHEET
 
 Kind = Rendition.Kind
@@ -122,10 +122,8 @@ def ask_pictures(
 def refuse_false_picture(
     image_format: str, size: tuple[int, int], limits: MediaLimits, stored: FieldFile
 ) -> None:
-    with local_path(stored) as path, scratch_directory() as scratch:
-        found = ask_pictures(
-            "pictures.look", {"format": image_format}, path, Path(scratch), limits
-        )
+    with local_path(stored) as path, scratch_folder() as scratch:
+        found = ask_pictures("pictures.look", {"format": image_format}, path, scratch, limits)
     if (found["width"], found["height"]) != size:
         raise VideoError("storage_error", f"{stored.name} is {found}, not {size}")
 

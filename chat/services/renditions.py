@@ -22,7 +22,7 @@ from chat.services.activity import SYSTEM, Actor
 from chat.services.local_files import delete_files, storage_failure
 from chat.services.media_limits import MediaLimits, with_second_chance
 from chat.services.rendition_makers import Made, make_poster, make_preview, make_storyboard
-from chat.services.scratch import scratch_directory
+from chat.services.scratch import scratch_folder
 
 logger = logging.getLogger(__name__)
 Kind = Rendition.Kind
@@ -156,8 +156,8 @@ class Renderer:
             VideoError: why there is none.
         """
         for work in missing(attachment, self.works):
-            with scratch_directory() as scratch:
-                work.make(attachment, Path(scratch), work.limits(self.limits))
+            with scratch_folder() as scratch:
+                work.make(attachment, scratch, work.limits(self.limits))
 
     def given_up(self, attachment: Attachment, error: VideoError) -> PreparedRenditions:
         """The result for a video on which the workers ended: not tried again."""
@@ -238,8 +238,8 @@ def make(work: RenditionWork, attachment: Attachment, limits: MediaLimits) -> Wo
     """
     rows: list[Rendition] = []
     try:
-        with scratch_directory() as scratch:
-            made = work.make(attachment, Path(scratch), limits)
+        with scratch_folder() as scratch:
+            made = work.make(attachment, scratch, limits)
             files = {each.kind: each for each in made.files}
             for each in work.formats:
                 row = Rendition(

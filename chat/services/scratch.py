@@ -1,36 +1,69 @@
-"""Directories that media work writes to, named after the process whose they are: what a killed
-one leaves behind is known, and deleted by the next sweep."""
+"""Folders for the length of one piece of media work, in the machine's temporary directory.
 
+A worker that is killed cannot delete its own.  Each folder is locked by who uses it for as long
+as that process lives; what is ours and not locked is left over, and swept.
+"""
+
+import contextlib
+import fcntl
 import logging
 import os
-import platform
 import shutil
+import stat
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import psutil
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "offchat-media-"
+# Between its making and its locking a folder looks left over, for a moment.
+YOUNG_SECONDS = 60.0
 
-def prefix() -> str:
-    """Of this machine's: a process of another one that shares the folder may be alive."""
-    return f"offchat-media-{platform.node()[:60]}-"
 
-
-def scratch_directory() -> "TemporaryDirectory[str]":
-    """Of this process; deleted at the end of the ``with`` block."""
-    return TemporaryDirectory(prefix=f"{prefix()}{os.getpid()}-")
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder, deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        descriptor = open_folder(name)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: nothing is swept
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield Path(name)
+        finally:
+            os.close(descriptor)
 
 
 def sweep_scratch() -> int:
-    """Delete those of processes that are no more; how many."""
+    """Delete this user's folders that no living process holds; returns how many."""
     swept = 0
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix()}*"):
-        pid = path.name.removeprefix(prefix()).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)  # others may sweep too
-            logger.info("deleted %s, left by a process that ended", path)
-            swept += 1
+    with os.scandir(tempfile.gettempdir()) as entries:
+        names = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
+    for name in names:
+        try:
+            swept += delete_if_left(name)
+        except OSError as error:  # held, or gone meanwhile
+            logger.debug("%s stays: %s", name, error)
     return swept
+
+
+def delete_if_left(name: str) -> bool:
+    """Raises OSError when it is no folder, or held, or cannot be deleted."""
+    descriptor = open_folder(name)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+        if time.time() - found.st_mtime < YOUNG_SECONDS:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(name)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def open_folder(name: str) -> int:
+    """Never through a link."""
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

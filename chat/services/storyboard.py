@@ -1,14 +1,9 @@
 """A storyboard: small pictures from all over a video on one sheet, and the WebVTT map that says
 which of them to show at which time.  No Django: the sandboxed child uses it too."""
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
-from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from chat.services.poster import poster_size
 from chat.services.video_metadata import VideoMetadata
@@ -17,7 +12,6 @@ MAX_TILES = 100
 TILE_BOX_PIXELS = 160  # both sides of a tile: 160 × 90 of a wide picture, 90 × 160 of a tall one
 COLUMNS = 10
 MIN_INTERVAL_SECONDS = 1.0
-SHEET_QUALITY = 70
 SHEET = "storyboard.jpg"  # the file that an engine writes
 # Where the sheet lies, as seen from the map's own address.
 SHEET_ADDRESS = "storyboard/"
@@ -91,27 +85,6 @@ def plan_storyboard(metadata: VideoMetadata) -> StoryboardPlan | None:
     return StoryboardPlan(
         tuple(number * duration / count for number in range(count)), duration, width, height
     )
-
-
-def compose(
-    plan: StoryboardPlan, tiles: Sequence[tuple[float, Image.Image]], target: Path
-) -> Storyboard:
-    """Write the sheet as JPEG to ``target``.
-
-    ``tiles`` are (time from which it is shown, picture), ascending and each different from the
-    one before; the first is shown from the start whatever its time.
-    """
-    columns = min(COLUMNS, len(tiles))
-    rows = ceil(len(tiles) / columns)
-    sheet = Image.new("RGB", (columns * plan.tile_width, rows * plan.tile_height))
-    starts = [0.0, *(time for time, _picture in tiles[1:]), plan.duration]
-    cues = []
-    for number, (start, end) in enumerate(itertools.pairwise(starts)):
-        corner = number % columns * plan.tile_width, number // columns * plan.tile_height
-        sheet.paste(tiles[number][1], corner)
-        cues.append(Cue(start, end, *corner))
-    sheet.save(target, "JPEG", quality=SHEET_QUALITY, optimize=True)
-    return Storyboard(*sheet.size, plan.tile_width, plan.tile_height, tuple(cues))
 
 
 def timestamp(seconds: float) -> str:

@@ -218,13 +218,20 @@ def sha256_of(path: Path) -> str:
 
 
 def store_poster(poster: Poster) -> str:
-    """Keep the picture under a name of our own; returns the storage name.
+    """Keep the picture under a name of our own and read it again: what is stored must be what
+    the child has looked at.  Returns the storage name.
 
     Raises:
         VideoError: ``no_room`` or ``storage_error``.
     """
     storage = Attachment._meta.get_field("thumbnail").storage
     try:
-        return str(storage.save(stored_name("posters", ".jpg"), ContentFile(poster.jpeg)))
+        name = str(storage.save(stored_name("posters", ".jpg"), ContentFile(poster.jpeg)))
+        with storage.open(name) as stored:
+            same = stored.read() == poster.jpeg
     except OSError as error:
         raise storage_failure(error) from error
+    if not same:
+        storage.delete(name)
+        raise VideoError("storage_error", f"{name} is not what was written")
+    return name

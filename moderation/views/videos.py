@@ -1,21 +1,22 @@
-"""The list of videos, one video, its thumbnail and its bytes."""
+"""The list of videos, one video, its thumbnail, its bytes and a copy that browsers play."""
 
 from pathlib import PurePath
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, Conversation, Participant
+from chat.rendition import Rendition
 from chat.services.activity import Actor, record_visit
 from chat.stored_files import stored_file_response
 from moderation.filters import VideoFilter
 from moderation.long_lists import PAGE_SIZES, turn_to_page
-from moderation.playback import has_nothing_to_play, unlikely_because
+from moderation.playback import playback_of
 from moderation.tables import VideoTable
 from moderation.views.pages import dashboard_page, render_page
 
@@ -83,8 +84,9 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
             "history": entries[:HISTORY_ENTRIES],
             "more_history": len(entries) > HISTORY_ENTRIES,
             "conversation_key": f"#{attachment.conversation_id}",
-            "nothing_to_play": has_nothing_to_play(attachment),
-            "unlikely_because": unlikely_because(attachment),
+            "playback": playback_of(
+                attachment, original_wanted=request.GET.get("play") == "original"
+            ),
             "may_run_jobs": request.user.has_perm("moderation.run_jobs"),
         },
     )
@@ -115,6 +117,31 @@ def video_stream(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
             Actor.from_request(request),
             attachment,
         )
+    return response
+
+
+@dashboard_page
+def video_preview(request: HttpRequest, attachment_id: int) -> HttpResponseBase:
+    """The copy that browsers play, in ranges; watching it is a view of the video."""
+    attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
+    preview = attachment.stored_rendition(Rendition.Kind.PREVIEW)
+    if preview is None:
+        raise Http404
+    try:
+        response = stored_file_response(
+            request,
+            preview.file,
+            content_type=preview.content_type,
+            filename=f"{attachment.pk}-preview.mp4",
+            as_attachment=False,
+            last_modified=preview.created_at,
+        )
+    except VideoError as error:
+        context = {"attachment": attachment, "error": error}
+        return render(request, "moderation/no_file.html", context, status=error.status)
+    if request.method == "GET" and response.status_code in (200, 206):
+        actor = Actor.from_request(request)
+        record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, actor, attachment)
     return response
 
 

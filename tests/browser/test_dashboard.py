@@ -147,6 +147,24 @@ def test_playing_and_seeking(open_page: OpenPage) -> None:
     expect(page.get_by_text("viewed").first).to_be_visible()
 
 
+def test_a_preview_plays_where_the_original_does_not(open_page: OpenPage, stage: Stage) -> None:
+    """HEVC, of which Chromium has no decoder."""
+    stage.installation.manage("backfill_video_metadata", status=1)
+    page = open_page()
+    page.goto("/moderation/videos/?codec=hevc&state=ready")
+    page.locator(ROWS).first.click()
+
+    def is_offered() -> bool:
+        page.reload()
+        return page.get_by_text("This is a smaller copy").is_visible()
+
+    eventually("the preview is made", is_offered, 120)
+    player = page.locator("video")
+    moved = "video => { video.muted = true; video.play(); return video.currentTime > 0.2; }"
+    eventually("it plays", lambda: player.evaluate(moved), 20)
+    expect(page.locator("#cannot-play")).to_be_hidden()
+
+
 def test_a_video_that_the_browser_cannot_play(open_page: OpenPage, stage: Stage) -> None:
     failed = "SELECT count(*) FROM chat_attachment WHERE processing_state = 'failed'"
     if not stage.installation.value(failed):

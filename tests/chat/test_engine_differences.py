@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests import engine_differences
-from tests.engine_differences import KNOWN, KNOWN_OF_FFMPEG, corpus_files, differences, examined
+from tests.engine_differences import (
+    KNOWN,
+    KNOWN_OF_FFMPEG,
+    corpus_files,
+    differences,
+    examined,
+    poster_distance,
+)
 
 OWN = [*engine_differences.CLIPS, engine_differences.ROTATED]
 CORPUS = list(corpus_files())
@@ -31,6 +38,8 @@ def test_over_a_clip_of_our_own(name):
     path = engine_differences.own_clip(name)
     assert not isinstance(examined(path, "libav"), str)
     judge(name, path)
+    # The same moment of a moving picture (measured: at most 5.8), upright and in its colours.
+    assert poster_distance(path) < 8
 
 
 @pytest.mark.parametrize(("name", "path"), CORPUS, ids=lambda value: Path(value).name)

@@ -12,6 +12,7 @@ from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services import media_runner
 from chat.services.images import examine_image
+from chat.services.media_runner import MediaHelper
 from tests import hostile_files
 
 ANY = "/api/chat/upload/"
@@ -133,11 +134,18 @@ def test_what_is_no_whole_picture_of_a_listed_format_is_not_one(content, stored)
     ],
     ids=["png", "gif", "one row more than allowed"],
 )
-def test_a_pixel_bomb_is_refused_before_it_is_decoded(content, stored, monkeypatch, tmp_path):
+@pytest.mark.parametrize("layers", [None, frozenset()], ids=["every layer", "no layer"])
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(
+    content, layers, stored, monkeypatch, tmp_path, request
+):
     path = stored(content())
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    if layers is not None:
+        helper = MediaHelper(1, layers)
+        request.addfinalizer(helper.stop)
+        monkeypatch.setattr(media_runner, "_helper", helper)
     helper = media_runner.media_helper()
     helper.known_tasks()
     helper.counts.max_rss_bytes = 0

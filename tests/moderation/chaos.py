@@ -200,6 +200,9 @@ class Chaos:
             watcher.join()
         self.stop_consumers()
         self.read_figures()
+        for left in (site.data_dir / "scratch").iterdir():
+            os.utime(left, (0, 0))  # of killed workers, long enough ago to be swept
+        self.console.run("from chat.services import scratch; scratch.sweep_scratch()")
         self.console.close()
         figures.left_processes = len(site.processes())
         after = set(self.media.iterdir())

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
@@ -35,12 +35,13 @@ class Installation:
         self.started: list[Process] = []
         self.prefix: tuple[str, ...] = ()  # of each command that is started
 
-    def manage(self, *arguments: str, status: int = 0) -> str:
+    def manage(self, *arguments: str, status: int = 0, stdin: IO[str] | None = None) -> str:
         """Standard output of a command that ends with ``status``."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
+            stdin=stdin,
             capture_output=True,
             text=True,
             timeout=120,

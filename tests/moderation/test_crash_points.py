@@ -1,9 +1,6 @@
 """Whatever stops at whichever moment (a worker, the database, the queue's message, a person's
 click): nothing is stuck, lost, counted twice or begun against anyone's will."""
 
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +16,6 @@ from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services import interruption
 from chat.services.activity import SYSTEM
-from chat.services.scratch import scratch_directory
 from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
 from moderation import backfill, chunks, planning, steering, tasks
 from moderation.models import Chunk, Failure, Job
@@ -257,28 +253,6 @@ def test_wake_ups_are_not_spent_on_a_database_that_does_not_answer(
     with connection.execute_wrapper(outage):
         tasks.work.call_local()
     assert JOBS.pending_count() == 1
-
-
-# --- Files --------------------------------------------------------------------------------------
-
-
-def test_what_a_killed_worker_left_is_deleted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    code = (
-        "import os, signal; from chat.services.scratch import scratch_directory\n"
-        "with scratch_directory(): os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code], env={"TMPDIR": str(folder)}, check=False)
-    elsewhere = folder / "offchat-media-another.example-1-x"
-    elsewhere.mkdir()
-    with scratch_directory() as mine:
-        assert len(list(folder.iterdir())) == 3
-        tasks.sweep()
-        assert set(folder.iterdir()) == {elsewhere, Path(mine)}
 
 
 # --- Wake-ups and turns -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chat.models import ActivityLog, Attachment, Conversation, Message
+from chat.services.renditions import PREVIEW
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip
 from tests.moderation.pages import assert_guarded, count_queries, signed_in, video
@@ -171,15 +172,67 @@ def test_a_failure_is_explained(viewer: User, legacy_video: MakeVideo) -> None:
         ("theora", "ogg", "given Theora up"),
         ("mpeg4", "avi", "Browsers have no decoder for MPEG-4"),
         ("h264", "matroska", "Not every browser reads H.264 from MKV files"),
+        ("h264", "mp4 ac3", "Browsers have no decoder for its sound, "),
     ],
 )
 def test_what_the_browser_will_not_play(
     viewer: User, conversation: Conversation, codec: str, container: str, sentence: str | None
 ) -> None:
-    attachment = video(conversation, codec=codec, container=container)
+    container, _, audio_codec = container.partition(" ")
+    attachment = video(conversation, codec=codec, container=container, audio_codec=audio_codec)
     html = signed_in(viewer).get(url_of(attachment)).content.decode()
     assert ("If nothing plays below" in html) == bool(sentence)
     assert sentence is None or sentence in html
+
+
+@pytest.fixture
+def odd_video(legacy_video: MakeVideo) -> Attachment:
+    """Ready, of a kind that no browser plays, with its preview."""
+    attachment = legacy_video(clip("odd.avi", "-c:v", "mpeg4", "-c:a", "mp3"))
+    service = VideoProcessingService()
+    assert service.process_video_attachment(attachment).ok
+    attachment = Attachment.objects.get(pk=attachment.pk)
+    (done,) = service.make_renditions(attachment, works=[PREVIEW])
+    assert done.error is None
+    return attachment
+
+
+def test_a_preview_plays_where_the_original_does_not(
+    viewer: User, outsider: User, odd_video: Attachment
+) -> None:
+    client = signed_in(viewer)
+    preview, stream = url_of(odd_video, "preview/"), url_of(odd_video, "stream/")
+    page = client.get(url_of(odd_video)).content.decode()
+    assert f'src="{preview}"' in page
+    assert "This is a smaller copy, 320 × 240" in page
+    assert "Browsers have no decoder for MPEG-4" in page
+    page = client.get(url_of(odd_video), {"play": "original"}).content.decode()
+    assert f'src="{stream}"' in page
+    assert "watch the smaller copy" in page
+
+    views = logged(ActivityLog.Action.ATTACHMENT_VIEWED)
+    response = client.get(preview, headers={"Range": "bytes=4-7"})
+    assert response.status_code == 206
+    assert b"".join(response.streaming_content) == b"ftyp"
+    assert response.headers["Content-Type"] == "video/mp4"
+    assert logged(ActivityLog.Action.ATTACHMENT_VIEWED) == views  # the page's visit still
+    assert_guarded(preview, outsider)
+    assert client.post(preview).status_code == 405
+
+
+def test_without_a_preview_the_original_plays(viewer: User, ready_video: Attachment) -> None:
+    client = signed_in(viewer)
+    assert client.get(url_of(ready_video, "preview/")).status_code == 404
+    page = client.get(url_of(ready_video)).content.decode()
+    assert f'src="{url_of(ready_video, "stream/")}"' in page
+    assert "smaller copy" not in page
+
+
+def test_a_preview_that_is_gone(viewer: User, odd_video: Attachment) -> None:
+    preview = odd_video.stored_rendition("preview")
+    assert preview
+    preview.file.storage.delete(str(preview.file.name))
+    assert signed_in(viewer).get(url_of(odd_video, "preview/")).status_code == 410
 
 
 def test_queries_do_not_grow_with_the_history(viewer: User, ready_video: Attachment) -> None:

@@ -91,6 +91,7 @@ def stop_consumer(process: Process) -> str:
 PROCESSED = "SELECT count(*) FROM chat_activitylog WHERE action = 'attachment_processed'"
 DONE = "SELECT sum(ready + failed + skipped) FROM moderation_chunk"
 STATUS = "SELECT status FROM moderation_job"
+HELD = "SELECT count(*) FROM moderation_chunk WHERE owner != ''"
 
 
 def video_count(site: Installation) -> int:
@@ -186,6 +187,26 @@ def test_a_consumer_that_is_stopped_in_order_loses_nothing(slow_site: Installati
     site.wait_for(STATUS, "done", seconds=30)
     stop_consumer(consumer)
     assert_each_was_done_once(site)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_what_was_stopped_in_order_goes_on_at_once(slow_site: Installation, signum: int) -> None:
+    site = slow_site
+    consumer = start_consumer(site)
+    site.python(START_JOB)
+    wait_until_some_are_done(site)
+    consumer.send_signal(signum)
+    output = consumer.communicate(timeout=8)[0]
+    assert consumer.returncode == 0, output
+    assert "Traceback" not in output
+    assert site.value(HELD) == 0
+    assert not site.processes()
+
+    consumer = start_consumer(site)
+    assert consumer.stdout is not None
+    assert any("Huey consumer started" in line for line in consumer.stdout)
+    eventually("it goes on", lambda: site.value(HELD) > 0, 2)
+    stop_consumer(consumer)
 
 
 def test_a_video_that_kills_the_worker_is_given_up_and_the_rest_done(tmp_path: Path) -> None:

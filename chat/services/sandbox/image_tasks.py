@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from chat.services.poster import as_jpeg, poster_size
+from chat.services.poster import poster_size
+from chat.services.sandbox.stills import as_jpeg, is_blank
 
 # Besides these nothing is tried: Pillow knows 43 formats, one of which starts Ghostscript.
 # (A JPEG that holds several pictures, as phones write them, opens as an "MPO".)
@@ -26,8 +27,8 @@ DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # 16 bits a sample
 
 def examine_image(parameters: dict[str, Any]) -> dict[str, Any]:
     """``{"path", "max_pixels", "max_width", "max_height"}`` → ``{"content_type", "width",
-    "height", "thumbnail_width", "thumbnail_height"}`` with the thumbnail in the file THUMBNAIL,
-    or ``{"error", "detail"}``.  Width and height are as displayed."""
+    "height", "thumbnail_width", "thumbnail_height", "blank"}`` with the thumbnail in the file
+    THUMBNAIL, or ``{"error", "detail"}``.  Width and height are as displayed."""
     Image.MAX_IMAGE_PIXELS = parameters["max_pixels"]
     try:
         with warnings.catch_warnings():
@@ -56,13 +57,15 @@ def described(image: Image.Image, parameters: dict[str, Any]) -> dict[str, Any]:
     upright = ImageOps.exif_transpose(image)
     thumbnail = opaque(upright).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     thumbnail.info.clear()  # nor the comment, nor the colour profile, travel on
-    Path(THUMBNAIL).write_bytes(as_jpeg(thumbnail))
+    jpeg = as_jpeg(thumbnail)
+    Path(THUMBNAIL).write_bytes(jpeg)
     return {
         "content_type": content_type,
         "width": width,
         "height": height,
         "thumbnail_width": size[0],
         "thumbnail_height": size[1],
+        "blank": is_blank(jpeg),
     }
 
 

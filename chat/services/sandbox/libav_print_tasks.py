@@ -19,6 +19,7 @@ from chat.services.sandbox.libav_tasks import (
     LibavMedia,
     clockwise,
     display_matrix,
+    refused,
     upright_turn,
 )
 from chat.services.sandbox.print_tasks import hashed
@@ -54,7 +55,7 @@ def video_task(parameters: dict[str, Any]) -> dict[str, Any]:
             if not frames:
                 raise VideoError("no_decodable_frame", media.said[-500:])
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
     return {"frames": frames}
 
 

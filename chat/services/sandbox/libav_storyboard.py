@@ -14,8 +14,15 @@ from PIL import Image
 
 from chat.errors import VideoError
 from chat.services.examination import FrameRequest, VideoBounds, refuse_excess
-from chat.services.sandbox.libav_tasks import LibavMedia, limited, picture_of
-from chat.services.storyboard import SHEET, StoryboardPlan, compose, plan_storyboard
+from chat.services.sandbox.libav_tasks import (
+    LibavMedia,
+    limited,
+    picture_of,
+    refused,
+    short_of_memory,
+)
+from chat.services.sandbox.stills import compose
+from chat.services.storyboard import SHEET, StoryboardPlan, plan_storyboard
 from chat.services.video_metadata import VideoMetadata
 
 # After a seek: packets without a key frame among them after which to look elsewhere.
@@ -36,7 +43,7 @@ def storyboard_task(parameters: dict[str, Any]) -> dict[str, Any]:
             request = FrameRequest(probe.video_stream, plan.tile_width, plan.tile_height)
             return compose(plan, KeyFrames(media, plan, request).tiles(), Path(SHEET)).to_json()
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
 
 
 class KeyFrames:
@@ -98,6 +105,8 @@ class KeyFrames:
             if packet.is_keyframe:
                 try:
                     frames = [*packet.decode(), *context.decode(None)]
+                except MemoryError as error:
+                    raise short_of_memory(error) from error
                 except (av.error.FFmpegError, ValueError):
                     frames = []
                 context.flush_buffers()

@@ -28,9 +28,11 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services import libav_words
 from chat.services.examination import FrameRequest, VideoBounds, describe, examine
-from chat.services.poster import Poster, as_jpeg, is_blank, seek_points
-from chat.services.sandbox.helper import STDERR
-from chat.services.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
+from chat.services.poster import Poster, seek_points
+from chat.services.sandbox.child import STDERR
+from chat.services.sandbox.layers import memory_ran_short
+from chat.services.sandbox.stills import as_jpeg, is_blank
+from chat.services.sandbox.tone_mapping import HLG, PQ, TRANSFER_NAMES, colour_table, tone_mapped
 from chat.services.video_metadata import (
     Probe,
     ProbedStream,
@@ -47,12 +49,20 @@ DECODERS = (
     "h264", "hevc", "vp8", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "h263", "flv", "mjpeg",
     "aac", "mp3", "opus", "ac3",
 )  # fmt: skip
+# Finding the tracks out, libav decodes pictures that nobody sees: up to 20 of an H.264 track that
+# does not say how many it holds back.  Key frames tell all that is asked for here.
+UNSEEN = {"skip_frame": "nokey", "skip_loop_filter": "all", "skip_idct": "all"}
 RGB, UNSPECIFIED = 0, 2  # matrices of ISO/IEC 23091-2
 MICROSECONDS = 1_000_000
-# Frames decoded at most to reach a time between key frames (about ten seconds at 60 a second).
-MAX_DECODED_FRAMES = 600
-# Packets without one picture after which a track counts as not decodable.
+# Decoded at most to reach a time between key frames: about 100 pictures in 720p.
+MAX_DECODED_PIXELS = 100_000_000
+# Packets in a row without one picture after which a track counts as not decodable.
 MAX_FRUITLESS_PACKETS = 2000
+# Seeking to the very start may lead past it: times of packets and of pictures differ.
+BEFORE_START_SECONDS = 10.0
+# The same where a key frame, of which the demuxer says that it is one, should have come first; no
+# codec holds back more pictures.
+MAX_HELD_BACK_PACKETS = 32
 
 
 class LibavMedia:
@@ -62,6 +72,9 @@ class LibavMedia:
         self.path, self.options = path, options
         # By time and whether of key frames alone; None where there is none.
         self.pictures: dict[tuple[float, bool], VideoFrame | None] = {}
+        # By time stamp: several points of a video may lie behind one key frame.
+        self.key_frames: dict[int, VideoFrame] = {}
+        self.posters: dict[tuple[int, int, int], Poster] = {}  # by picture and size
 
     @property
     def said(self) -> str:
@@ -70,13 +83,16 @@ class LibavMedia:
         return log.read_text("utf-8", "replace")[-4096:] if log.exists() else ""
 
     def __enter__(self) -> "LibavMedia":
+        self._open(UNSEEN)
+        return self
+
+    def _open(self, more: dict[str, str]) -> None:
         try:
             self.container: InputContainer = av.open(
-                f"file:{self.path}", options=self.options, metadata_errors="replace"
+                f"file:{self.path}", options=self.options | more, metadata_errors="replace"
             )
         except (av.error.FFmpegError, ValueError, UnicodeError) as error:
             raise libav_words.refusal(f"{self.said}\n{error}", opened=False) from error
-        return self
 
     def __exit__(self, *_exc: object) -> None:
         self.container.close()
@@ -165,16 +181,22 @@ class LibavMedia:
         return self.pictures[key]
 
     def _first(self) -> VideoFrame | None:
-        """The first picture of the chosen track, from a fresh opening: it decodes wherever
-        anything does, seekable or not."""
+        """The first picture of the chosen track; if need be from a fresh opening, where it decodes
+        wherever anything does, seekable or not."""
+        if self.seek(-BEFORE_START_SECONDS) is not None:
+            self.stream.codec_context.skip_frame = "DEFAULT"
+            picture = next(self.frames(MAX_HELD_BACK_PACKETS, at_once=True), None)
+            if picture is not None:
+                return picture
         self.reopen()
         return next(self.frames(MAX_FRUITLESS_PACKETS), None)
 
     def reopen(self, threads: int = 1) -> None:
-        """Back to the start of the chosen track, whether the file can be sought or not."""
+        """Back to the start of the chosen track, whether the file can be sought or not, with all
+        that libav finds out for decoding the whole of it in order."""
         index = self.stream.index
         self.container.close()
-        self.__enter__()
+        self._open({})
         self.stream = self.container.streams[index]  # type: ignore[assignment]
         self.stream.thread_count = threads
         if threads > 1:
@@ -183,63 +205,111 @@ class LibavMedia:
     def seek(self, seconds: float) -> int | None:
         """Go to the key frame nearest before ``seconds`` from the track's start; that time as a
         time stamp of the track, None where seeking fails."""
-        start = self.stream.start_time or 0
-        target = start + int(seconds / (self.stream.time_base or Fraction(1)))
+        target = self.time_stamp(seconds)
         try:
             self.container.seek(target, stream=self.stream)
         except (av.error.FFmpegError, ValueError, OverflowError):
             return None
         return target
 
-    def frames(self, fruitless: int) -> Iterator[VideoFrame]:
-        """Pictures from here on; damaged packets are passed over, as players do."""
+    def time_stamp(self, seconds: float) -> int:
+        """Of the chosen track, so long after its start."""
+        start = self.stream.start_time or 0
+        return start + int(seconds / (self.stream.time_base or Fraction(1)))
+
+    def frames(self, fruitless: int, *, at_once: bool = False) -> Iterator[VideoFrame]:
+        """Pictures from here on; damaged packets are passed over, as players do.
+
+        ``fruitless`` packets in a row end it.  With ``at_once`` a key frame does not wait in the
+        decoder for the pictures after it, other than for the packet that may hold its second
+        field; what comes later may then miss what it refers to.
+        """
         packets = self.container.demux(self.stream)
-        while fruitless:
+        left, key = fruitless, None
+        while left:
             try:
                 packet = next(packets, None)
                 if packet is None:
                     return
+                if at_once and packet.pts in self.key_frames:
+                    yield self.key_frames[packet.pts]
+                    return
                 frames = packet.decode()
-            except MemoryError as error:  # PyAV's own is one of these too
-                raise VideoError("memory_limit", f"decoding: {error!r}") from error
+                if at_once and key and not frames:
+                    frames = self._held_back()
+                if at_once:
+                    key = packet.is_keyframe and packet
+            except MemoryError as error:
+                raise short_of_memory(error) from error
             except (av.error.FFmpegError, ValueError, *LATE_TRACKS):
                 frames = []
-            fruitless -= not frames
+            else:
+                if at_once and frames and packet.pts is not None:
+                    self.key_frames[packet.pts] = frames[0]
+            left = fruitless if frames else left - 1
             yield from frames
+
+    def _held_back(self) -> list[VideoFrame]:
+        """What the decoder keeps until it has seen more; it starts anew after that."""
+        context = self.stream.codec_context
+        frames = context.decode(None)
+        context.flush_buffers()
+        return frames
 
     def frame(self, request: FrameRequest) -> Poster | None:
         key_frames_only = request.key_frames_only and bool(request.seek_seconds)
         picture = self._picture(request.seek_seconds, key_frames_only=key_frames_only)
-        return jpeg_of(picture, request) if picture is not None else None
+        if picture is None:
+            return None
+        key = id(picture), request.width, request.height
+        if key not in self.posters:
+            self.posters[key] = jpeg_of(picture, request)
+        return self.posters[key]
 
     def _sought(self, seek: float, key_frames_only: bool) -> VideoFrame | None:
         target = self.seek(seek)
-        if target is None:
-            return None
-        self.stream.codec_context.skip_frame = "NONKEY" if key_frames_only else "DEFAULT"
+        if key_frames_only:
+            if target is None:
+                return None
+            self.stream.codec_context.skip_frame = "NONKEY"
+            return next(self.frames(MAX_FRUITLESS_PACKETS, at_once=True), None)
+        found: VideoFrame | None = None
+        if target is not None:
+            # What no other picture refers to need not be decoded on the way.
+            self.stream.codec_context.skip_frame = "NONREF"
+            found = self._until(target, MAX_HELD_BACK_PACKETS)
+        if found is None:  # seeking leads nowhere in a short MPEG-TS
+            self.reopen()
+            found = self._until(self.time_stamp(seek), MAX_FRUITLESS_PACKETS)
+        return found
+
+    def _until(self, target: int, fruitless: int) -> VideoFrame | None:
+        """The picture at this time stamp, or as far as decoding is affordable."""
         last: VideoFrame | None = None
-        for count, frame in enumerate(self.frames(MAX_FRUITLESS_PACKETS)):
+        pixels = 0
+        for frame in self.frames(fruitless):
             last = frame
-            reached = frame.pts is None or frame.pts >= target
-            if key_frames_only or reached or count >= MAX_DECODED_FRAMES:
+            pixels += frame.width * frame.height
+            if frame.pts is None or frame.pts >= target or pixels >= MAX_DECODED_PIXELS:
                 break
         return last
 
 
 def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
-    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height"}`` with the poster in
-    the file POSTER, or ``{"error", "detail"}``."""
+    """``{"path", "options", "bounds"}`` → ``{"metadata", "width", "height", "blank"}`` with the
+    poster in the file POSTER, or ``{"error", "detail"}``."""
     bounds = VideoBounds(**parameters["bounds"])
     try:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             examined = examine(media, bounds)
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
     Path(POSTER).write_bytes(examined.poster.jpeg)
     return {
         "metadata": asdict(examined.metadata),
         "width": examined.poster.width,
         "height": examined.poster.height,
+        "blank": examined.poster.blank,
     }
 
 
@@ -249,20 +319,35 @@ def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
         with LibavMedia(parameters["path"], parameters["options"]) as media:
             return {"metadata": asdict(describe(media)[1])}
     except VideoError as error:
-        return {"error": error.code, "detail": error.detail}
+        return refused(error)
+
+
+def short_of_memory(error: MemoryError) -> VideoError:
+    """PyAV's own MemoryError is one of Python's too."""
+    return VideoError("memory_limit", f"decoding: {error!r}")
+
+
+def refused(error: VideoError) -> dict[str, str]:
+    """What a task answers.  Some decoders (H.264) keep it to themselves that they found no
+    memory; the process can tell."""
+    code = error.code
+    if code != "memory_limit" and error.permanent and memory_ran_short():
+        code = "memory_limit"
+    return {"error": code, "detail": error.detail}
 
 
 def jpeg_of(frame: VideoFrame, request: FrameRequest) -> Poster:
     """As ``picture_of``, as JPEG."""
     image = picture_of(frame, request)
-    return Poster(as_jpeg(image), *image.size)
+    jpeg = as_jpeg(image)
+    return Poster(jpeg, *image.size, blank=is_blank(jpeg))
 
 
 def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     """The picture turned upright, in the size asked for.
 
     Raises:
-        VideoError: ``no_decodable_frame`` when it cannot be converted.
+        VideoError: ``no_decodable_frame`` when it cannot be converted, or ``memory_limit``.
     """
     turned = clockwise(frame)
     width, height = request.width, request.height
@@ -281,6 +366,8 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
             threads=1,
         )
         image: Image.Image = upright.to_image()
+    except MemoryError as error:
+        raise short_of_memory(error) from error
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("no_decodable_frame", f"the frame does not convert: {error}") from error
     if turn := upright_turn(turned, display_matrix(frame)):
@@ -409,7 +496,7 @@ def warm_up() -> None:
             container.mux(stream.encode(None))
         bounds = VideoBounds(60, 10_000, 4, 64, 64)
         with LibavMedia(str(clip), {}) as media:
-            is_blank(examine(media, bounds).poster)
+            examine(media, bounds)
     deinterlaced(VideoFrame(64, 64, "yuv420p"))
     for name in DECODERS:
         av.CodecContext.create(name, "r").open()

@@ -9,12 +9,13 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 from thumbhash import rgba_to_thumb_hash
 
-from chat.services.storyboard import SHEET, StoryboardPlan, compose
-from chat.services.tone_mapping import HLG, PQ, colour_table, tone_mapped
+from chat.services.poster import POSTER_WEBP
+from chat.services.sandbox.stills import as_jpeg, compose, is_blank
+from chat.services.sandbox.tone_mapping import HLG, PQ, colour_table, tone_mapped
+from chat.services.storyboard import SHEET, StoryboardPlan
 
 WEBP_QUALITY = 80
 PLACEHOLDER_PIXELS = 32  # the longer side of what a placeholder is computed from
-POSTER_WEBP = "poster.webp"
 UNREADABLE = (
     UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError,
     Image.DecompressionBombWarning,
@@ -48,6 +49,23 @@ def placeholder(picture: Image.Image) -> str:
     small.thumbnail((PLACEHOLDER_PIXELS, PLACEHOLDER_PIXELS))
     rgba = list(small.convert("RGBA").tobytes())
     return base64.b64encode(bytes(rgba_to_thumb_hash(*small.size, rgba))).decode()
+
+
+def frame_task(parameters: dict[str, Any]) -> dict[str, Any]:
+    """``{"path", "width", "height", "transfer"}`` of a JPEG that ffmpeg wrote → ``{"blank"}``, the
+    file tone-mapped in its place where ``transfer`` is of HDR; or ``{"error", "detail"}`` when it
+    is not the picture that was asked for."""
+    path, expected = Path(parameters["path"]), (parameters["width"], parameters["height"])
+    try:
+        picture = opened(path, "JPEG")
+    except UNREADABLE as error:
+        return {"error": "no_decodable_frame", "detail": f"the poster does not open: {error}"}
+    if picture.size != expected:
+        detail = f"the poster is {picture.size}, not {expected}"
+        return {"error": "no_decodable_frame", "detail": detail}
+    if parameters["transfer"] in (PQ, HLG):
+        path.write_bytes(as_jpeg(tone_mapped(picture, parameters["transfer"])))
+    return {"blank": is_blank(path.read_bytes())}
 
 
 def sheet_task(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +112,7 @@ warm_up()
 
 TASKS = {
     "pictures.poster": poster_task,
+    "pictures.frame": frame_task,
     "pictures.sheet": sheet_task,
     "pictures.look": look_task,
 }

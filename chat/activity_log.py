@@ -1,0 +1,115 @@
+"""The activity log: who did what.  Written by ``chat.services.activity``, and by nothing else."""
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from chat.models import Conversation
+
+
+class ActivityLogQuerySet(models.QuerySet["ActivityLog"]):
+    def update(self, **_kwargs: Any) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never deleted.")
+
+
+class ActivityLog(models.Model):
+    """Who did what, on which object, from where, with what outcome; append-only.
+
+    The references carry no database constraint and survive what they point to: an entry is
+    never changed, not even when an account or a conversation is deleted.
+    """
+
+    class Action(models.TextChoices):
+        SIGNED_IN = "signed_in", "signed in"
+        SIGN_IN_FAILED = "sign_in_failed", "failed to sign in"
+        SIGNED_OUT = "signed_out", "signed out"
+        CONVERSATION_CREATED = "conversation_created", "created conversation"
+        CONVERSATION_CHANGED = "conversation_changed", "changed conversation"
+        CONVERSATION_DELETED = "conversation_deleted", "deleted conversation"
+        PARTICIPANT_ADDED = "participant_added", "added participant"
+        PARTICIPANT_REMOVED = "participant_removed", "removed participant"
+        MESSAGE_SENT = "message_sent", "sent message"
+        MESSAGE_EDITED = "message_edited", "edited message"
+        MESSAGE_DELETED = "message_deleted", "deleted message"
+        ATTACHMENT_UPLOADED = "attachment_uploaded", "uploaded"
+        ATTACHMENT_REFUSED = "attachment_refused", "was refused an upload"
+        ATTACHMENT_IMPORTED = "attachment_imported", "imported"
+        ATTACHMENT_VIEWED = "attachment_viewed", "viewed"
+        ATTACHMENT_DOWNLOADED = "attachment_downloaded", "downloaded"
+        ATTACHMENT_DELETED = "attachment_deleted", "deleted"
+        ATTACHMENT_PROCESSED = "attachment_processed", "processed"
+        RENDITIONS_MADE = "renditions_made", "made renditions of"
+        ATTACHMENT_FINGERPRINTED = "attachment_fingerprinted", "fingerprinted"
+        ATTACHMENT_VERIFIED = "attachment_verified", "verified"
+        JOB_STARTED = "job_started", "started job"
+        JOB_PAUSED = "job_paused", "paused job"
+        JOB_RESUMED = "job_resumed", "resumed job"
+        JOB_CHANGED = "job_changed", "changed the pace of job"
+        FAILURES_HANDLED = "failures_handled", "marked failures handled of job"
+        JOB_CANCELLED = "job_cancelled", "cancelled job"
+        JOB_FINISHED = "job_finished", "finished job"
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "done"
+        REFUSED = "refused", "refused"
+        FAILED = "failed", "failed"
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    action = models.CharField(max_length=40, help_text="an Action")
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.OK)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=150, help_text="as it was at the time")
+    job_id = models.BigIntegerField(null=True, blank=True)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    object_type = models.CharField(max_length=30)
+    object_id = models.BigIntegerField(null=True, blank=True)
+    object_label = models.CharField(max_length=200, blank=True)
+    conversation: "models.ForeignKey[Conversation | None, Conversation | None]" = (
+        models.ForeignKey(
+            "chat.Conversation",
+            null=True,
+            on_delete=models.DO_NOTHING,
+            db_constraint=False,
+            related_name="+",
+        )
+    )
+    details = models.JSONField(default=dict, blank=True)
+
+    objects = ActivityLogQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "-id"], name="activity_of_object"),
+            models.Index(fields=["actor", "-id"], name="activity_of_actor"),
+            models.Index(fields=["action", "-id"], name="activity_of_action"),
+            models.Index(fields=["created_at"], name="activity_by_time"),
+            models.Index(fields=["job_id", "-id"], name="activity_of_job"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action_label} {self.object_label}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("The activity log is append-only: entries are never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("The activity log is append-only: entries are never deleted.")
+
+    @property
+    def action_label(self) -> str:
+        return str(self.Action(self.action).label)
