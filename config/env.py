@@ -62,6 +62,21 @@ def env_list(name: str, default: Iterable[str] = ()) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()] if value else list(default)
 
 
+def env_floats(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:
+    """Numbers with commas between them; ``none`` for an empty list."""
+    if env_str(name).lower() == "none":
+        return []
+    numbers = []
+    for text in env_list(name):
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            raise ImproperlyConfigured(f"{name}: {text!r} is not a number.") from None
+        if not minimum <= numbers[-1] < float("inf"):
+            raise ImproperlyConfigured(f"{name}: {text!r} is out of range: at least {minimum}.")
+    return numbers or list(default)
+
+
 def env_choice(name: str, default: str, choices: Iterable[str]) -> str:
     value = env_str(name, default).lower() or default
     allowed = list(choices)

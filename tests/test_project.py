@@ -14,7 +14,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from config import address
-from config.env import env_bool, env_choice, env_float, env_int, env_list, env_path, env_str
+from config.env import (
+    env_bool,
+    env_choice,
+    env_float,
+    env_floats,
+    env_int,
+    env_list,
+    env_path,
+    env_str,
+)
 from config.settings import stored_secret_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +45,8 @@ GUIDE = ROOT / "docs" / "VIDEO_SETUP_GUIDE.md"
         (lambda: env_float("THING", 1.0), "-0.1"),
         (lambda: env_float("THING", 1.0), "nan"),
         (lambda: env_float("THING", 1.0), "inf"),
+        (lambda: env_floats("THING", [1.0]), "1,soon"),
+        (lambda: env_floats("THING", [1.0]), "1,-1"),
         (lambda: env_choice("THING", "a", ["a", "b"]), "c"),
     ],
 )
@@ -54,6 +65,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, va
     assert env_int("THING", 5) == 5
     assert env_float("THING", 2.5) == 2.5
     assert env_list("THING", ["x"]) == ["x"]
+    assert env_floats("THING", [1, 2]) == [1, 2]
     assert env_choice("THING", "a", ["a", "b"]) == "a"
     assert env_path("THING", Path("/x")) == Path("/x")
 
@@ -173,7 +185,7 @@ def variables_read() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
                 and re.fullmatch(
-                    r"env_(str|bool|int|float|list|choice|path|database|queue)", node.func.id
+                    r"env_(str|bool|int|floats?|list|choice|path|database|queue)", node.func.id
                 )
                 and isinstance(node.args[0], ast.Constant)
             ):
