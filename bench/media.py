@@ -40,29 +40,33 @@ class Contestant:
     failed: set[str] = field(default_factory=set)
 
     def take(self, path: Path) -> None:
-        cpu, started = cpu_seconds(), time.perf_counter()
+        helper = media_runner.media_helper()
+        theirs, ours, started = helper.used_cpu_seconds(), own_cpu_seconds(), time.perf_counter()
         try:
             self.examine(path)
         except Exception:  # theirs may fail in any way; that they did is what is counted
             self.failed.add(path.name)
         self.wall.append(time.perf_counter() - started)
-        self.cpu += cpu_seconds() - cpu
+        self.cpu += own_cpu_seconds() - ours
+        settle()
+        self.cpu += helper.used_cpu_seconds() - theirs
 
 
-def cpu_seconds() -> float:
-    """Of this process, its ended children, and the media helper with its ended children."""
+def settle() -> None:
+    """Wait until the helper has given back what it can and forked its next child: what a call
+    leaves to be done belongs to its own CPU time, not to that of whoever comes next."""
+    deadline = time.monotonic() + 1
+    process = media_runner.media_helper().process_id
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    while process and len(listed.read_text().split()) != 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.002)  # the new one gets ready
+
+
+def own_cpu_seconds() -> float:
+    """Of this process and its ended children."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    helper = media_runner.media_helper()
-    with contextlib.suppress(OSError):
-        on_cpu = Path(f"/proc/{helper.process_id}/schedstat").read_text().split()[0]
-        return (
-            time.process_time()
-            + ended.ru_utime
-            + ended.ru_stime
-            + helper.counts.cpu_seconds
-            + int(on_cpu) / 1e9
-        )
-    return time.process_time() + ended.ru_utime + ended.ru_stime + helper.counts.cpu_seconds
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def contestants() -> list[Contestant]:
@@ -212,9 +216,9 @@ def stages(files: list[Path], rounds: int) -> None:
             began, ended = answer.pop("began"), answer.pop("ended")
             answer |= {
                 "whole call": answered - asked,
-                "start: ask, fork, take layers on": began - asked,
+                "start: ask, hand over, other layers": began - asked,
                 "all in the child": ended - began,
-                "end: write, exit, answer, clean up": answered - ended,
+                "end: write, stop, answer, clean up": answered - ended,
             }
             for stage, seconds in answer.items():
                 spent.setdefault(stage, []).append(seconds)

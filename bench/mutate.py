@@ -23,9 +23,11 @@ from chat.errors import VideoError
 from chat.services import media_runner
 from chat.services.ffmpeg_engine import FfmpegEngine
 from chat.services.libav_engine import LibavEngine
-from chat.services.video_service import VideoProcessingService
+from chat.services.media_engines import refuse_unreadable
+from chat.services.media_limits import MediaLimits, with_second_chance
 from tests.clips import clip
 from tests.engine_differences import AAC, AV1, H264, H265, MP3, OPUS, VORBIS, VP9, corpus_files
+from tests.processes import left_at_work
 
 ENGINES = ("libav", "ffmpeg")
 BATCH = 10
@@ -119,7 +121,7 @@ def try_batch(batch: list[Mutation], report: Report, pool: ThreadPoolExecutor) -
         report.failures.append(f"{indices}: the helper died")
     if left:
         report.failures.append(f"{indices}: left {left}")
-    if running := children_of(helper.process_id):
+    if running := left_at_work(helper.process_id):
         report.failures.append(f"{indices}: left processes {running}")
 
 
@@ -150,10 +152,11 @@ def try_one(work: tuple[Mutation, Path, str]) -> Trial:
 
 
 def outcome(path: Path, engine: str) -> str:
-    service = VideoProcessingService()
-    service.engine = {"libav": LibavEngine, "ffmpeg": FfmpegEngine}[engine](service.limits)
+    engine_of = {"libav": LibavEngine, "ffmpeg": FfmpegEngine}[engine]
     try:
-        found = service.examine(path)
+        refuse_unreadable(path)
+        limits = MediaLimits.from_settings()
+        found = with_second_chance(limits, lambda given: engine_of(given).examine(path))
     except VideoError as error:
         if error.code == "decoder_crashed":
             # By a signal ("ended by SIGSEGV: …"), or by an exception at the end of a traceback.
@@ -165,11 +168,6 @@ def outcome(path: Path, engine: str) -> str:
     if duration is not None and not 0 < duration <= settings.VIDEO_MAX_DURATION_SECONDS:
         raise ValueError(f"a duration of {duration}")
     return "ready"
-
-
-def children_of(process: int) -> list[str]:
-    listed = Path(f"/proc/{process}/task/{process}/children")
-    return listed.read_text().split() if listed.exists() else []
 
 
 def progress(done: int, count: int) -> None:

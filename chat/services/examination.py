@@ -122,8 +122,10 @@ def choose_poster(
             if error.code in ("media_tools_missing", "media_helper_lost"):
                 raise
             break
-        if poster is None or poster in seen:  # nothing there, or the only key frame again
+        if poster is None:
             break
+        if poster in seen:  # the next key frame is further in
+            continue
         if not poster.blank:
             return poster
         seen.append(poster)

@@ -28,14 +28,8 @@ from django.conf import settings
 
 from chat.errors import VideoError
 from chat.services.interruption import NoAnswer, raise_if_stopped, received
-from chat.services.sandbox.helper import (
-    HELPER_ENVIRONMENT,
-    LENGTH,
-    RESULT,
-    SANDBOX_FAILED,
-    STDERR,
-    STDOUT,
-)
+from chat.services.sandbox.child import LENGTH, RESULT, SANDBOX_FAILED, STDERR, STDOUT
+from chat.services.sandbox.helper import HELPER_ENVIRONMENT
 from chat.services.sandbox.layers import LAYERS, Limits
 from chat.services.scratch import sweep_scratch
 
@@ -80,7 +74,7 @@ class HelperCounts:
     children: int = 0
     children_killed: int = 0  # ended by a signal: a limit, or a crash
     max_rss_bytes: int = 0  # of the hungriest child
-    cpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of children, until each was done
 
     def add(self, reply: Mapping[str, Any]) -> None:
         self.children += 1
@@ -133,7 +127,6 @@ class MediaHelper:
             "source": str(source.resolve()) if source else "",
             "directory": str(directory.resolve()),
             "limits": limits.to_json(),
-            "layers": sorted(self.layers - self.missing.keys()),
             "slow": slow,
         }
         for _attempt in range(2):
@@ -143,6 +136,13 @@ class MediaHelper:
                     self.counts.add(reply)
                 return reply
         raise VideoError("media_helper_lost", "the media helper died twice over one file")
+
+    def used_cpu_seconds(self) -> float:
+        """Of the running helper and of those of its children that have gone; 0 without one."""
+        if not self.process_id:
+            return 0.0
+        reply = self._exchange({"task": "usage"}, HELPER_PATIENCE_SECONDS)
+        return float(reply["cpu_seconds"]) if reply else 0.0
 
     def _exchange(self, request: dict[str, Any], patience: float) -> dict[str, Any] | None:
         """One request and its answer; None when the helper died before answering."""
@@ -191,6 +191,7 @@ class MediaHelper:
         ours, theirs = socket.socketpair()
         options = {
             "max_children": self.max_children,
+            "layers": sorted(self.layers),
             "task_modules": TASK_MODULES,
             "directory": tempfile.gettempdir(),
         }

@@ -23,6 +23,7 @@ from chat.services.sandbox.layers import LAYERS, Limits
 from chat.services.video_service import VideoProcessingService
 from tests import hostile_files as made
 from tests.hostile_tasks import NAME
+from tests.processes import left_at_work
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -170,8 +171,7 @@ def outcome(path: Path, helper: MediaHelper, scratch: Path) -> str:
 
 
 def running_children(helper: MediaHelper) -> list[int]:
-    tasks = Path(f"/proc/{helper.process_id}/task/{helper.process_id}/children")
-    return [int(pid) for pid in tasks.read_text().split()]
+    return left_at_work(helper.process_id)
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
@@ -218,7 +218,6 @@ def test_a_storyboard_of_ten_hours(
 ):
     """Of key frames only, however long it lasts: within the time of one."""
     settings.VIDEO_MAX_DURATION_SECONDS = 21 * 3600
-    settings.STORYBOARD_WALL_SECONDS = WALL_SECONDS
     helper = unbounded if defence == "sandbox alone" else helpers(frozenset())
     monkeypatch.setattr(media_runner, "_helper", helper)
     if defence == "sandbox alone":

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from chat.services import media_runner
 from chat.services.media_runner import MediaHelper
 from chat.services.media_self_test import ALL_NAMES, run_self_test
 from chat.services.sandbox.layers import LAYERS, Limits
+from tests.processes import at_work, is_running, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -80,15 +80,7 @@ def test_each_layer_alone_stops_its_part(layer, stopped, available):
 
 
 def running_children(helper: MediaHelper) -> list[int]:
-    tasks = Path(f"/proc/{helper.process_id}/task/{helper.process_id}/children")
-    return [int(pid) for pid in tasks.read_text().split()]
-
-
-def wait_until(condition, message: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.01)
+    return at_work(helper.process_id)
 
 
 def sleeping(helper: MediaHelper, directory: Path, **options) -> threading.Thread:
@@ -131,14 +123,6 @@ def test_a_killed_helper_is_replaced_and_its_children_die(tmp_path):
         os.kill(helper.process_id, signal.SIGKILL)
         wait_until(lambda: not is_running(child), "the child outlived its helper")
         assert media_runner.run(["/bin/true"], LIMITS, tmp_path, helper=helper).returncode == 0
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def test_a_missing_layer_refuses_to_start_when_required(settings, monkeypatch):

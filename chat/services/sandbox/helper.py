@@ -1,12 +1,16 @@
 """The media helper: a small single-threaded process that forks one child for each file.
 
 Started by ``chat.services.media_runner`` with one end of a socket as its standard input.  It has
-the media libraries imported and warm, so that a child starts in about a millisecond, whatever the
-size of the worker; and a death signal is sound here, since one thread does all the forking.
+the media libraries imported and warm, and the next child forked already, so that a file waits for
+neither, whatever the size of the worker; and a death signal is sound here, since one thread does
+all the forking.
 
 A request is a length, a JSON object and, beside it, the socket on which to answer.  The answer is
 one JSON object; a socket that closes without one means that the helper died.  When the worker
 closes its end, by choice or by dying, all children are killed and the helper ends.
+
+A child that says that its result is complete is stopped, answered for, and killed: what it says is
+no more than a wish to end, and from then on it writes nothing.
 """
 
 import contextlib
@@ -18,29 +22,20 @@ import resource
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
-import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from chat.services.sandbox import system_calls
-from chat.services.sandbox.layers import Confinement, Limits, missing_layers, take_on
+from chat.services.sandbox.child import CLEAN_ENVIRONMENT, LENGTH, live
+from chat.services.sandbox.layers import missing_layers
 
-LENGTH = struct.Struct("!I")
 MAX_REQUEST_BYTES = 1024 * 1024
-SANDBOX_FAILED = 97  # exit status: a layer could not be taken on, nothing was read
-TASK_FAILED = 98  # exit status: a task raised; its traceback is in stderr
-STDOUT, STDERR, RESULT = ".stdout", ".stderr", ".result"
-CLEAN_ENVIRONMENT = {
-    "PATH": os.environ.get("PATH", os.defpath),
-    "LC_ALL": "C.UTF-8",
-    "AV_LOG_FORCE_NOCOLOR": "1",
-    "MALLOC_ARENA_MAX": "2",
-    "OPENBLAS_NUM_THREADS": "1",  # numpy's: the helper has one thread
-}
+SPARE_CHILDREN = 1  # forked before they are asked for
+# A child that has not had a request is our own program, and takes it at once.
+HAND_OVER_SECONDS = 5.0
 # Half of what a short-lived child costs are page faults.  Here glibc takes memory in large pages
 # and keeps it, and the linker resolves names once, in the helper, instead of in every child.
 HELPER_ENVIRONMENT = {
@@ -59,14 +54,16 @@ HELPER_ENVIRONMENT = {
 
 @dataclass(slots=True)
 class Child:
-    """A running child, and to whom its end is told."""
+    """A child with a request, and to whom its end is told."""
 
     pid: int
+    channel: socket.socket
     reply: socket.socket
     started: float
     deadline: float
     slow: bool
     timed_out: bool = False
+    stopping: bool = False  # it said that it is done
 
 
 @dataclass(slots=True)
@@ -77,29 +74,38 @@ class Helper:
     missing: dict[str, str]
     versions: dict[str, str]
     unavailable: dict[str, str]
+    layers: frozenset[str]
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    spares: dict[int, socket.socket] = field(default_factory=dict)  # process → our end
+    ending: set[int] = field(default_factory=set)  # answered for and killed, not yet gone
     children: dict[int, Child] = field(default_factory=dict)
     waiting: deque[tuple[dict[str, Any], socket.socket]] = field(default_factory=deque)
 
     def serve(self) -> None:
         """Until the worker closes its end."""
-        selector = selectors.DefaultSelector()
         wake_reading, wake_writing = os.pipe()
         os.set_blocking(wake_writing, False)
         os.set_blocking(wake_reading, False)
         signal.set_wakeup_fd(wake_writing, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        selector.register(self.control, selectors.EVENT_READ, "request")
-        selector.register(wake_reading, selectors.EVENT_READ, "child")
+        self.selector.register(self.control, selectors.EVENT_READ, "request")
+        self.selector.register(wake_reading, selectors.EVENT_READ, "child")
         while True:
-            for key, _ in selector.select(self.next_deadline()):
-                if key.data == "request" and not self.accept():
-                    return
-                if key.data == "child":
+            for key, _ in self.selector.select(self.next_deadline()):
+                if key.data == "request":
+                    if not self.accept():
+                        return
+                elif key.data == "child":
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake_reading, 4096)
+                else:
+                    self.hear(key.data)
+            self.dismiss()
             self.reap()
             self.kill_overdue()
             self.start_waiting()
+            while len(self.spares) < SPARE_CHILDREN:
+                self.fork_spare()
 
     def next_deadline(self) -> float | None:
         """Seconds until a child is overdue or a caller should be looked after."""
@@ -120,6 +126,8 @@ class Helper:
         reply.set_inheritable(False)
         if request["task"] == "hello":
             answer(reply, self.introduction())
+        elif request["task"] == "usage":
+            answer(reply, {"cpu_seconds": used_cpu_seconds()})
         else:
             self.waiting.append((request, reply))
         return True
@@ -160,25 +168,87 @@ class Helper:
             else:
                 self.start(request, reply)
 
-    def start(self, request: dict[str, Any], reply: socket.socket) -> None:
-        limits = Limits(**request["limits"])
-        now = time.monotonic()
+    def fork_spare(self) -> None:
+        ours, theirs = socket.socketpair()
+        us = os.getpid()
         pid = os.fork()
         if not pid:
-            run_child(request, limits, self.tasks)  # never returns
-        self.children[pid] = Child(pid, reply, now, now + limits.wall_seconds, request["slow"])
+            live(us, theirs, self.layers, self.tasks)
+        theirs.close()
+        ours.settimeout(HAND_OVER_SECONDS)
+        self.spares[pid] = ours
+
+    def start(self, request: dict[str, Any], reply: socket.socket) -> None:
+        """Hand the request to a spare child; its time begins here."""
+        message = json.dumps(request).encode()
+        while True:
+            if not self.spares:
+                self.fork_spare()
+            pid, channel = self.spares.popitem()
+            now = time.monotonic()
+            try:
+                channel.sendall(LENGTH.pack(len(message)) + message)
+                break
+            except OSError:  # somebody killed it
+                kill_session(pid)
+                self.ending.add(pid)
+                channel.close()
+        deadline = now + request["limits"]["wall_seconds"]
+        self.children[pid] = Child(pid, channel, reply, now, deadline, request["slow"])
+        self.selector.register(channel, selectors.EVENT_READ, pid)
+
+    def hear(self, pid: int) -> None:
+        """A child's channel: a byte says that it is done; its end, that it became a tool."""
+        child = self.children[pid]
+        self.selector.unregister(child.channel)
+        try:
+            done = child.channel.recv(1) != b""
+        except OSError:
+            done = False
+        if done:
+            child.stopping = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def dismiss(self) -> None:
+        """Answer for the children that were done and have stopped, and kill them."""
+        for pid, child in list(self.children.items()):
+            if not child.stopping or child.timed_out:
+                continue
+            try:  # told only when all of its threads have stopped
+                if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is None:
+                    continue
+            except ChildProcessError:  # it has ended instead, and is reaped next
+                continue
+            cpu = time.clock_gettime(cpu_clock(pid))  # but for what its end will take
+            told = outcome(child, 0, cpu, most_resident_bytes(pid))
+            kill_session(pid)
+            self.ending.add(pid)
+            self.tell(child, told)
+
+    def tell(self, child: Child, message: dict[str, Any]) -> None:
+        del self.children[child.pid]
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(child.channel)
+        child.channel.close()
+        answer(child.reply, message)
 
     def reap(self) -> None:
-        while self.children:
+        while self.children or self.spares or self.ending:
             # Without reaping first: until then the process group cannot be another's.
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
                 return
-            kill_session(ended.si_pid)
-            _pid, status, usage = os.wait4(ended.si_pid, 0)
-            child = self.children.pop(ended.si_pid, None)
-            if child:
-                answer(child.reply, outcome(child, status, usage))
+            pid = ended.si_pid
+            kill_session(pid)
+            _pid, status, usage = os.wait4(pid, 0)
+            if child := self.children.get(pid):
+                resident = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
+                cpu = usage.ru_utime + usage.ru_stime
+                self.tell(child, outcome(child, status, cpu, resident))
+            elif spare := self.spares.pop(pid, None):
+                spare.close()
+            self.ending.discard(pid)
 
     def kill_overdue(self) -> None:
         now = time.monotonic()
@@ -190,18 +260,36 @@ class Helper:
                 kill_session(child.pid)
 
     def kill_all(self) -> None:
-        for pid in list(self.children):
+        for pid in (*self.children, *self.spares):
             kill_session(pid)
 
 
-def outcome(child: Child, status: int, usage: resource.struct_rusage) -> dict[str, Any]:
+def used_cpu_seconds() -> float:
+    """Of the helper and all of its children that have gone."""
+    spent = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
+def cpu_clock(pid: int) -> int:
+    """The clock of a process's CPU time, as clock_getcpuclockid(3) makes it."""
+    return ~pid << 3 | 2
+
+
+def most_resident_bytes(pid: int) -> int:
+    """The peak of what it had in memory, as getrusage(2) tells of an ended process."""
+    with open(f"/proc/{pid}/status", "rb") as file:
+        peaks = (int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmHWM:"))
+        return next(peaks, 0)  # none of a process that was just killed
+
+
+def outcome(child: Child, status: int, cpu_seconds: float, most_resident: int) -> dict[str, Any]:
     """What the caller is told of an ended child."""
     return {
         "exit": os.waitstatus_to_exitcode(status),
         "timed_out": child.timed_out,
         "wall_seconds": time.monotonic() - child.started,
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "max_rss_bytes": usage.ru_maxrss * (1024 if sys.platform == "linux" else 1),
+        "cpu_seconds": cpu_seconds,
+        "max_rss_bytes": most_resident,
     }
 
 
@@ -226,62 +314,6 @@ def kill_session(pid: int) -> None:
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
-
-
-# --- In the child -------------------------------------------------------------------------------
-
-
-def run_child(request: dict[str, Any], limits: Limits, tasks: dict[str, Any]) -> None:
-    """Take the layers on, then become the tool or run the task; ends the process."""
-    status = SANDBOX_FAILED
-    try:
-        directory = request["directory"]
-        os.setsid()
-        parent = os.getppid()
-        try:
-            redirect(directory)
-        except FileNotFoundError:  # who asked was interrupted, and has cleared it away
-            os._exit(SANDBOX_FAILED)
-        restore_signals()
-        arguments = request["arguments"]
-        confinement = Confinement(request["source"], directory, bool(arguments), limits)
-        take_on(frozenset(request["layers"]), confinement)
-        if os.getppid() != parent:  # the helper died before the death signal was set
-            os._exit(SANDBOX_FAILED)
-        if arguments:
-            environment = {**CLEAN_ENVIRONMENT, "HOME": directory}
-            os.execve(arguments[0], arguments, environment)  # noqa: S606  (no shell is meant)
-        status = TASK_FAILED
-        result = tasks[request["task"]](request["parameters"])
-        with open(RESULT, "w", encoding="utf-8") as file:
-            json.dump(result, file)
-        status = 0
-    except BaseException:
-        with contextlib.suppress(BaseException):
-            os.write(2, traceback.format_exc()[-4000:].encode("utf-8", "replace"))
-    os._exit(status)
-
-
-def redirect(directory: str) -> None:
-    """Standard streams to nothing and to files in ``directory``, where the child then works; no
-    other descriptor and no variable of the environment is left."""
-    os.chdir(directory)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    create = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    out = os.open(STDOUT, create, 0o600)
-    err = os.open(STDERR, create, 0o600)
-    for target, source in enumerate((nothing, out, err)):
-        os.dup2(source, target)
-    os.closerange(3, 65536)
-    os.environ.clear()
-    os.environ.update(CLEAN_ENVIRONMENT)
-
-
-def restore_signals() -> None:
-    """The defaults: Python ignores SIGPIPE and SIGXFSZ, and a tool would inherit that."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 # --- Start --------------------------------------------------------------------------------------
@@ -312,6 +344,7 @@ def main() -> None:
         else:
             tasks.update(module.TASKS)
             versions.update(getattr(module, "VERSIONS", {}))
+    system_calls.prepare()
     # What the warm-ups left is freed here: a decoder that had threads, freed in a child, would
     # wait for threads that are not there.
     gc.collect()
@@ -319,7 +352,10 @@ def main() -> None:
     gc.freeze()  # the children share these pages
     missing = missing_layers(options["directory"])
     system_calls.give_back_memory()  # what they may take is counted from here
-    helper = Helper(control, options["max_children"], tasks, missing, versions, unavailable)
+    layers = frozenset(options["layers"]) - missing.keys()
+    helper = Helper(
+        control, options["max_children"], tasks, missing, versions, unavailable, layers
+    )
     try:
         helper.serve()
     except EOFError:

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -59,8 +59,10 @@ class Confinement:
 
 def shared_bytes() -> tuple[int, int]:
     """Of this process, address space and resident memory: /proc/self/statm counts pages."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        mapped, resident = file.read().split()[:2]
+    # As bytes, past Python's layers of files: each is a page to copy in every child.
+    statm = os.open("/proc/self/statm", os.O_RDONLY)
+    mapped, resident = os.read(statm, 256).split()[:2]
+    os.close(statm)
     return int(mapped) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
@@ -70,8 +72,8 @@ def memory_ran_short() -> bool:
     if limit == resource.RLIM_INFINITY:
         return False
     try:
-        with open(STATUS, encoding="ascii") as file:
-            peak = next(line.split()[1] for line in file if line.startswith("VmPeak:"))
+        with open(STATUS, "rb") as file:  # a codec might have to be imported first, which fails
+            peak = next(line.split()[1] for line in file if line.startswith(b"VmPeak:"))
     except (OSError, StopIteration):
         return False
     return int(peak) * 1024 > limit - ONE_REQUEST_BYTES
@@ -127,20 +129,24 @@ def confine_calls(confinement: Confinement) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``apply`` raises OSError where the machine lacks the layer; order matters (see LAYERS)."""
+    """``apply`` raises OSError where the machine lacks the layer; order matters (see LAYERS).
+
+    An ``early`` one is the same for every file: a child takes it on before it knows its own.
+    """
 
     name: str
     stops: str
     apply: Callable[[Confinement], None]
+    early: bool = False
 
 
-# In the order in which a child takes them on: no new privileges before Landlock and seccomp,
-# seccomp last, since it denies what the others need.
+# In the order in which a child takes them on, the early ones first: no new privileges before
+# Landlock and seccomp, seccomp last, since it denies what the others need.
 LAYERS = (
     Layer("limits", "memory, CPU, file size, open files, core dumps", limit_resources),
-    Layer("death_signal", "children of a killed worker", end_with_parent),
-    Layer("no_new_privileges", "set-uid programs", gain_no_privileges),
-    Layer("network_namespace", "the network", leave_network),
+    Layer("death_signal", "children of a killed worker", end_with_parent, early=True),
+    Layer("no_new_privileges", "set-uid programs", gain_no_privileges, early=True),
+    Layer("network_namespace", "the network", leave_network, early=True),
     Layer("landlock", "files besides this input and this output", confine_files),
     Layer("seccomp", "sockets, signals, ptrace, new processes", confine_calls),
 )
@@ -175,10 +181,20 @@ def why_missing(layer: Layer, confinement: Confinement) -> str:
 
 
 def take_on(names: frozenset[str], confinement: Confinement) -> None:
-    """Take on the named layers, all of them or an OSError naming the one that failed."""
-    for layer in LAYERS:
-        if layer.name in names:
-            try:
-                layer.apply(confinement)
-            except OSError as error:
-                raise OSError(error.errno, f"sandbox layer {layer.name}: {error}") from error
+    """Take on the named layers that are not early, all of them or an OSError naming the one that
+    failed."""
+    apply_each((layer for layer in LAYERS if layer.name in names and not layer.early), confinement)
+
+
+def take_on_early(names: frozenset[str]) -> None:
+    """As ``take_on``, those that are early."""
+    nothing = Confinement("", "", may_execute=False, limits=Limits(0, 0, 0, 0))
+    apply_each((layer for layer in LAYERS if layer.name in names and layer.early), nothing)
+
+
+def apply_each(layers: Iterable[Layer], confinement: Confinement) -> None:
+    for layer in layers:
+        try:
+            layer.apply(confinement)
+        except OSError as error:
+            raise OSError(error.errno, f"sandbox layer {layer.name}: {error}") from error

@@ -3,6 +3,7 @@
 Sources: prctl(2), seccomp(2), landlock(7), the kernel's ``include/uapi`` headers.
 """
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -53,6 +54,14 @@ def give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
+def prepare() -> None:
+    """What a child would work out again, each for itself."""
+    with contextlib.suppress(OSError):
+        for may_execute in (False, True):
+            seccomp_filter(MACHINE, may_execute=may_execute)
+        landlock_version()
+
+
 # --- Landlock: which files --------------------------------------------------------------------
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
@@ -73,6 +82,7 @@ RUN = FS_EXECUTE | FS_READ_FILE | FS_READ_DIR
 WRITE = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE | FS_TRUNCATE
 
 
+@cache
 def landlock_version() -> int:
     """The kernel's Landlock ABI version.
 
