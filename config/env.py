@@ -64,16 +64,15 @@ def env_list(name: str, default: Iterable[str] = ()) -> list[str]:
 
 def env_floats(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:
     """Numbers with commas between them; ``none`` for an empty list."""
-    if env_str(name).lower() == "none":
+    value = env_str(name)
+    if value.lower() == "none":
         return []
-    numbers = []
-    for text in env_list(name):
-        try:
-            numbers.append(float(text))
-        except ValueError:
-            raise ImproperlyConfigured(f"{name}: {text!r} is not a number.") from None
-        if not minimum <= numbers[-1] < float("inf"):
-            raise ImproperlyConfigured(f"{name}: {text!r} is out of range: at least {minimum}.")
+    try:
+        numbers = [float(text) for text in env_list(name)]
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} are not numbers with commas.") from None
+    if not all(minimum <= number < float("inf") for number in numbers):
+        raise ImproperlyConfigured(f"{name}={value!r} is out of range: at least {minimum}.")
     return numbers or list(default)
 
 
