@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from chat.services.sandbox import libav_tasks
-from chat.services.sandbox.libav_tasks import LibavMedia
+from chat.services.sandbox import libav_media, libav_pictures, libav_tasks
+from chat.services.sandbox.libav_media import LibavMedia
 
 # Stage → where it happens.  Stages nest: "open" is part of "decode the first" when that reopens,
 # "look" of "encode".
@@ -13,8 +13,8 @@ STAGES = {
     "last packets": (LibavMedia, "_packets"),
     "seek and decode a key frame": (LibavMedia, "_sought"),
     "decode the first, else reopen": (LibavMedia, "_first"),
-    "scale, turn, encode JPEG": (libav_tasks, "jpeg_of"),
-    "look whether it is blank": (libav_tasks, "is_blank"),
+    "scale, turn, encode JPEG": (libav_media, "jpeg_of"),
+    "look whether it is blank": (libav_pictures, "is_blank"),
 }
 spent: dict[str, float] = {}
 

@@ -62,16 +62,18 @@ def env_list(name: str, default: Iterable[str] = ()) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()] if value else list(default)
 
 
-def env_numbers(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:
-    """A comma-separated list of numbers."""
+def env_floats(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:
+    """Numbers with commas between them; ``none`` for an empty list."""
     value = env_str(name)
+    if value.lower() == "none":
+        return []
     try:
-        numbers = [float(item) for item in env_list(name)] if value else list(default)
+        numbers = [float(text) for text in env_list(name)]
     except ValueError:
-        raise ImproperlyConfigured(f"{name}={value!r} is not a list of numbers: 1,2.5") from None
+        raise ImproperlyConfigured(f"{name}={value!r} are not numbers with commas.") from None
     if not all(minimum <= number < float("inf") for number in numbers):
-        raise ImproperlyConfigured(f"{name}={value!r} is out of range: each at least {minimum}.")
-    return numbers
+        raise ImproperlyConfigured(f"{name}={value!r} is out of range: at least {minimum}.")
+    return numbers or list(default)
 
 
 def env_choice(name: str, default: str, choices: Iterable[str]) -> str:

@@ -19,9 +19,9 @@ from config.env import (
     env_bool,
     env_choice,
     env_float,
+    env_floats,
     env_int,
     env_list,
-    env_numbers,
     env_path,
     env_str,
 )
@@ -180,7 +180,9 @@ JOBS_IO_PRIORITY = env_choice("JOBS_IO_PRIORITY", "low", ["normal", "low", "idle
 # may take (MEDIA_WALL_SECONDS).
 JOB_LEASE_SECONDS = env_int("JOB_LEASE_SECONDS", 60, minimum=1)
 # Outcomes that may pass are tried again after so many seconds; after the last, the item is dead.
-JOB_RETRY_SECONDS = env_numbers("JOB_RETRY_SECONDS", [30, 120, 600])
+JOB_RETRY_SECONDS = env_floats("JOB_RETRY_SECONDS", [30, 120, 600], minimum=0.1)
+# Afterwards only the numbers of a job are kept, and what it did in the activity log.
+JOB_KEEP_DAYS = env_int("JOB_KEEP_DAYS", 90, minimum=1)
 VERIFY_AGAIN_DAYS = env_int("VERIFY_AGAIN_DAYS", 90, minimum=1)
 
 # --- Time and language --------------------------------------------------------------------------

@@ -106,6 +106,9 @@ class Job(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     planned_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    details_cleared_at = models.DateTimeField(
+        null=True, blank=True, help_text="since then only the numbers are known"
+    )
 
     objects = JobQuerySet.as_manager()
 

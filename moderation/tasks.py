@@ -12,7 +12,7 @@ from chat.models import Attachment
 from chat.services import orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill
+from moderation import backfill, housekeeping
 from moderation.chunks import owner_name, release_dead
 from moderation.models import Job
 from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
@@ -88,6 +88,11 @@ def sweep_scratch() -> None:
 @periodic_task(crontab(hour="3", minute="17"), apart=timedelta(hours=12))
 def sweep_orphans() -> None:
     orphans.sweep_orphans()
+
+
+@periodic_task(crontab(hour="3", minute="47"), apart=timedelta(hours=12))
+def clear_old_details() -> None:
+    housekeeping.clear_old_details()
 
 
 @on_startup(JOBS)

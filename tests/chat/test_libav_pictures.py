@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.services.sandbox.libav_tasks import LibavMedia
+from chat.services.sandbox.libav_media import LibavMedia
 from tests.clips import clip
 
 # Key frames every two seconds, and pictures that are held back for those shown before them.

@@ -1,6 +1,7 @@
 """`manage.py backfill_video_metadata` as real processes: a terminal, signals, workers, steering
 from elsewhere."""
 
+import json
 import os
 import pty
 import shutil
@@ -101,6 +102,14 @@ def test_told_to_stop_it_leaves_a_job_that_resumes(
     result = slow_site.manage_json("backfill_video_metadata", "--resume", "1")
     assert (result["job"], result["ready"]) == (1, VIDEOS)
     all_were_done_once(slow_site)
+
+
+def test_interrupted_with_json_it_says_one_object_still(slow_site: Installation) -> None:
+    process = begun(slow_site, "--json")
+    process.send_signal(signal.SIGINT)
+    result = json.loads(ended(process, 130))
+    assert (result["job"], result["status"], result["total"]) == (1, "paused", VIDEOS)
+    assert 0 < result["ready"] == slow_site.value(READY) < VIDEOS
 
 
 def test_killed_it_is_resumed_at_once(slow_site: Installation) -> None:

@@ -90,6 +90,8 @@ def test_all_periodic_work_is_in_one_queue() -> None:
         "sweep_each_minute",
         "sweep_abandoned_uploads",
         "sweep_orphans",
+        "sweep_scratch",
+        "clear_old_details",
     }
     assert UPLOADS._registry.periodic_tasks == []
 

@@ -14,14 +14,9 @@ from PIL import Image
 from chat.errors import VideoError
 from chat.services.fingerprints import PICTURE_SIDE_PIXELS as SIDE
 from chat.services.fingerprints import Sampling
-from chat.services.sandbox.libav_tasks import (
-    MAX_FRUITLESS_PACKETS,
-    LibavMedia,
-    clockwise,
-    display_matrix,
-    refused,
-    upright_turn,
-)
+from chat.services.sandbox.libav_media import MAX_FRUITLESS_PACKETS, LibavMedia
+from chat.services.sandbox.libav_pictures import clockwise, display_matrix, upright_turn
+from chat.services.sandbox.libav_tasks import refused
 from chat.services.sandbox.print_tasks import hashed
 
 # Nearer than this to a wanted time everything is decoded: pictures come out later than they go in.

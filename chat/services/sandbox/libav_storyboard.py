@@ -14,13 +14,9 @@ from PIL import Image
 
 from chat.errors import VideoError
 from chat.services.examination import FrameRequest, VideoBounds, refuse_excess
-from chat.services.sandbox.libav_tasks import (
-    LibavMedia,
-    limited,
-    picture_of,
-    refused,
-    short_of_memory,
-)
+from chat.services.sandbox.libav_media import LibavMedia, limited
+from chat.services.sandbox.libav_pictures import picture_of, short_of_memory
+from chat.services.sandbox.libav_tasks import refused
 from chat.services.sandbox.stills import compose
 from chat.services.storyboard import SHEET, StoryboardPlan, plan_storyboard
 from chat.services.video_metadata import VideoMetadata

@@ -1,0 +1,38 @@
+"""What is not kept for ever: the details of jobs that ended long ago."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from moderation.models import Chunk, Failure, Interruption, Job
+
+COUNTS = ("size", "cursor", "ready", "failed", "dead", "skipped", "waiting", "busy_seconds")
+
+
+def clear_old_details(older_than: timedelta | None = None) -> int:
+    """Of jobs that ended more than JOB_KEEP_DAYS ago keep the numbers alone; returns how many.
+
+    What a job did to an attachment stays in the activity log.
+    """
+    before = timezone.now() - (older_than or timedelta(days=settings.JOB_KEEP_DAYS))
+    old = Job.objects.filter(finished_at__lt=before, details_cleared_at=None)
+    jobs = list(old.order_by("pk").values_list("pk", flat=True))
+    return sum(_clear_details(pk) for pk in jobs)
+
+
+def _clear_details(job_id: int) -> bool:
+    """One chunk without ids takes the place of all; whether this call did it."""
+    with transaction.atomic():
+        jobs = Job.objects.filter(pk=job_id, details_cleared_at=None)
+        if not jobs.update(details_cleared_at=timezone.now()):
+            return False
+        chunks = Chunk.objects.filter(job_id=job_id)
+        sums = chunks.aggregate(**{f"sum_{name}": Sum(name, default=0) for name in COUNTS})
+        for rows in (chunks, Failure.objects.filter(job_id=job_id)):
+            rows.delete()
+        Interruption.objects.filter(job_id=job_id).delete()
+        Chunk.objects.create(job_id=job_id, **{name: sums[f"sum_{name}"] for name in COUNTS})
+    return True
