@@ -156,7 +156,10 @@ def test_what_is_over_is_not_steered(mixed: Job) -> None:
 
 
 def test_the_pace_is_changed_bit_by_bit(job: Job) -> None:
+    JOBS.flush()
     assert jobs("set", job.pk, "--workers", "2") == f"Job {job.pk}: 2 workers.\n"
+    assert JOBS.pending_count() > 0
+    JOBS.flush()
     output = jobs("set", job.pk, "--rate", "0.5", "--window", "22:00-6:30")
     assert output == (f"Job {job.pk}: 2 workers, at most 0.5 a second, from 22:00 to 06:30.\n")
     job.refresh_from_db()

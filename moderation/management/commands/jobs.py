@@ -103,11 +103,12 @@ class Command(BaseCommand):
     def set(self, job: Job, options: dict[str, Any]) -> None:
         if all(options[name] is None for name in ("workers", "rate", "window")):
             raise CommandError("Say --workers, --rate or --window.", returncode=USAGE)
-        before = steering.Pace.of(job)
-        steering.change(job, operator("jobs set"), pace_from(options, before))
+        pace = pace_from(options, steering.Pace.of(job))
+        with transaction.atomic():
+            if steering.change(job, operator("jobs set"), pace):
+                tasks.wake()  # more may be worked on now than before
         if not job.is_finished:
-            pace = steering.Pace.of(job).words() or "no limit"
-            self.stdout.write(f"Job {job.pk}: {pace}.")
+            self.stdout.write(f"Job {job.pk}: {pace.words() or 'no limit'}.")
         self.refuse_over(job)
 
     def retry(self, job: Job, options: dict[str, Any]) -> None:
