@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import (
     InterfaceError,
+    InternalError,
     OperationalError,
     close_old_connections,
     connection,
@@ -41,8 +42,9 @@ CHECKPOINT_SECONDS = 1.0
 SLICE_SECONDS = 2.0
 STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
 IDLE_SECONDS = 0.2  # between looks at a job that has nothing to take on now
-# It does not answer, or has given up one of two transactions that waited for each other.
-DATABASE_TROUBLE = (OperationalError, InterfaceError)
+# It does not answer, or has given up a transaction: one of two that waited for each other, or
+# (InternalError) one whose worker was frozen.
+DATABASE_TROUBLE = (OperationalError, InterfaceError, InternalError)
 PUT_DOWN_PAUSES_SECONDS = (0.1, 0.5, 1, 2, 4)
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
 HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}

@@ -9,6 +9,8 @@ from typing import Any
 import psutil
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from huey import consumer
 
 from moderation.models import WorkerSeen
@@ -16,6 +18,7 @@ from moderation.queues import QUEUES, with_fresh_connections
 
 logger = logging.getLogger(__name__)
 TELL_SECONDS = 30
+FROZEN_SECONDS = 15.0
 BEST_EFFORT_LAST = 7  # the lowest level of ioprio_set(2)'s best-effort class
 
 
@@ -50,6 +53,22 @@ class Consumer(consumer.Consumer):
             periodic=settings.PERIODIC and queue == "jobs",
             shutdown_timeout=4,  # seconds a running task gets before it is interrupted
         )
+
+
+def free_what_is_frozen(seconds: float = FROZEN_SECONDS) -> None:
+    """In this process: PostgreSQL ends a transaction in which nothing happens for so long.
+
+    Else a worker that froze in the middle of one would keep its locks, and whoever steers or
+    works on the same job would wait until somebody ends it.  SQLite gives up waiting by itself.
+    """
+
+    def limit(connection: BaseDatabaseWrapper, **_: Any) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                milliseconds = int(seconds * 1000)
+                cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+
+    connection_created.connect(limit, weak=False, dispatch_uid="free_what_is_frozen")
 
 
 def tell(queue: str) -> None:

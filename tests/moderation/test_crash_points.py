@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
+from django.db.backends.signals import connection_created
 from django.utils import timezone
 
 from chat.errors import VideoError
@@ -18,6 +19,7 @@ from chat.services import interruption
 from chat.services.activity import SYSTEM
 from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
 from moderation import backfill, chunks, planning, steering, tasks
+from moderation.consumer import free_what_is_frozen
 from moderation.models import Chunk, Failure, Job
 from moderation.planning import plan_batch
 from moderation.progress import progress
@@ -242,6 +244,32 @@ def test_a_chunk_is_put_down_once_the_database_is_back(
     assert backfill.work_slice("me:1")
     job.refresh_from_db()
     assert (job.status, progress(job).ready) == (Job.Status.DONE, 1)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite gives up by itself")
+def test_a_frozen_worker_does_not_keep_its_locks(legacy_video: MakeVideo) -> None:
+    legacy_video()
+    job = start()
+    stopped: list[bool] = []
+
+    def cancel() -> None:
+        stopped.append(steering.cancel(Job.objects.get(pk=job.pk), SYSTEM))
+
+    @transaction.atomic
+    def claim_and_freeze() -> None:
+        Job.objects.locked().get(pk=job.pk)
+        in_another_thread(cancel).join(10)
+        assert stopped == [True]
+        Job.objects.get(pk=job.pk)
+
+    free_what_is_frozen(0.3)
+    connection.close()  # the next is opened as in a consumer
+    try:
+        with pytest.raises(backfill.DATABASE_TROUBLE):
+            claim_and_freeze()
+    finally:
+        connection_created.disconnect(dispatch_uid="free_what_is_frozen")
+        connection.close()
 
 
 def test_wake_ups_are_not_spent_on_a_database_that_does_not_answer(

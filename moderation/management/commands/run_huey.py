@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from chat.services.sandbox_state import check_at_start
 from config.parent import end_family_with_parent
-from moderation.consumer import Consumer, lower_priority
+from moderation.consumer import Consumer, free_what_is_frozen, lower_priority
 from moderation.queues import QUEUES, create_tables
 
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
     def handle(self, *, queue: str, workers: int | None, **options: Any) -> None:
         # Killed with -9 it would leave its workers taking tasks beside those of the next one.
         end_family_with_parent()
+        free_what_is_frozen()
         check_at_start(settings.MEDIA_SANDBOX)
         create_tables()
         if queue == "jobs":
