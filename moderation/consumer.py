@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -13,28 +14,33 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from huey import consumer
 
+from moderation import tasks
 from moderation.models import WorkerSeen
-from moderation.queues import QUEUES, with_fresh_connections
+from moderation.queues import JOBS, QUEUES, with_fresh_connections
 
 logger = logging.getLogger(__name__)
 TELL_SECONDS = 30
+LOOK_SECONDS = 5
 FROZEN_SECONDS = 15.0
 BEST_EFFORT_LAST = 7  # the lowest level of ioprio_set(2)'s best-effort class
 
 
 class Scheduler(consumer.Scheduler):
     """Huey's process that enqueues periodic tasks; here it tells as well that this consumer
-    runs, on every machine and for both queues.  (Huey replaces workers that die within seconds.)
+    runs, on every machine and for both queues, and wakes workers for what has become due.
+    (Huey replaces workers that die within seconds.)
     """
 
-    told_at = -float("inf")
+    told_at = looked_at = -float("inf")
 
     def loop(self, now: Any = None) -> None:
         if time.monotonic() - self.told_at >= TELL_SECONDS:
             self.told_at = time.monotonic()
-            with_fresh_connections(tell)(
-                next(name for name, queue in QUEUES.items() if queue is self.huey)
-            )
+            queue = next(name for name, queue in QUEUES.items() if queue is self.huey)
+            ask_database(lambda: WorkerSeen.tell(platform.node(), queue))
+        if self.huey is JOBS and time.monotonic() - self.looked_at >= LOOK_SECONDS:
+            self.looked_at = time.monotonic()
+            ask_database(tasks.wake_for_what_is_due)
         super().loop(now)
 
 
@@ -71,9 +77,9 @@ def free_what_is_frozen(seconds: float = FROZEN_SECONDS) -> None:
     connection_created.connect(limit, weak=False, dispatch_uid="free_what_is_frozen")
 
 
-def tell(queue: str) -> None:
+def ask_database(question: Callable[[], None]) -> None:
     try:
-        WorkerSeen.tell(platform.node(), queue)
+        with_fresh_connections(question)()
     except DatabaseError as error:
         logger.warning("The database does not answer: %s", error)
 

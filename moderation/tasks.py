@@ -55,6 +55,13 @@ def ask_again() -> None:
         work()
 
 
+def wake_for_what_is_due() -> None:
+    """Asked every few seconds where a consumer runs: a try that is due, a lease that ended or an
+    hour that came is not to wait for the sweep."""
+    if not JOBS.pending_count() and Job.objects.with_work(timezone.now()).exists():
+        fill_up()
+
+
 @task(UPLOADS)
 def make_renditions(attachment_id: int, after: str = "") -> None:
     """The next kind of rendition that the video lacks; asks for the one after it."""

@@ -19,11 +19,11 @@ from chat.services import interruption
 from chat.services.activity import SYSTEM
 from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
 from moderation import backfill, chunks, planning, steering, tasks
-from moderation.consumer import free_what_is_frozen
+from moderation.consumer import Scheduler, free_what_is_frozen
 from moderation.models import Chunk, Failure, Job
 from moderation.planning import plan_batch
 from moderation.progress import progress
-from moderation.queues import JOBS
+from moderation.queues import JOBS, UPLOADS
 from moderation.scopes import Scope
 from moderation.steering import Pace
 
@@ -301,6 +301,25 @@ def test_a_storm_of_wake_ups_dies_down(
         JOBS.dequeue()
         tasks.work.call_local()
     assert JOBS.pending_count() == 3 * tasks.WAKE_UPS - 4
+
+
+def test_what_becomes_due_does_not_wait_for_the_sweep(legacy_video: MakeVideo) -> None:
+    """The last wake-up found nothing to do; then the next try of a failure is due."""
+    video = legacy_video()
+    job = start()
+    Chunk.objects.update(cursor=1)
+    fields = {"job": job, "attachment": video, "code": "storage_error", "is_final": False}
+    later = timezone.now() + timedelta(minutes=1)
+    failure = Failure.objects.create(**fields, next_try_at=later)
+    stopping = threading.Event()
+    stopping.set()
+    Scheduler(JOBS, stopping, 1, periodic=False).loop()
+    assert JOBS.pending_count() == 0
+    Failure.objects.filter(pk=failure.pk).update(next_try_at=timezone.now())
+    Scheduler(JOBS, stopping, 1, periodic=False).loop()
+    assert JOBS.pending_count() == tasks.WAKE_UPS
+    Scheduler(UPLOADS, stopping, 1, periodic=False).loop()
+    assert UPLOADS.pending_count() == 0
 
 
 def test_a_rate_is_reached(legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The health page, its self-test, and the answer to load balancers."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from chat.services import media_runner, media_self_test
 from chat.services.media_runner import MediaHelper
 from moderation import consumer, health
 from moderation.models import WorkerSeen
+from moderation.queues import UPLOADS
 from tests.machine import need_ffmpeg
 from tests.moderation.pages import assert_guarded, count_queries, signed_in
 
@@ -118,8 +120,10 @@ def consumers() -> dict[str, health.Finding]:
 
 def test_a_consumer_tells_that_it_lives() -> None:
     assert "None has ever been seen" in consumers()["uploads"].words
+    stopping = threading.Event()
+    stopping.set()
     for _ in range(2):
-        consumer.tell("uploads")
+        consumer.Scheduler(UPLOADS, stopping, 1, periodic=False).loop()
     assert WorkerSeen.objects.count() == 1
     assert consumers()["uploads"].state == "ok"
     assert consumers()["jobs"].state == "failed"
