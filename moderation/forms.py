@@ -1,33 +1,143 @@
 """Forms that change something."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
+from moderation.filters import VideoFilter
 from moderation.long_lists import whole_number
 from moderation.models import Job
-from moderation.scopes import ONLY
+from moderation.scopes import ONLY, Only, Scope
+from moderation.steering import Pace
 
-# As many as one page can show, with room; a job over more is started from the Jobs page.
+# As many as one page can show, with room; a job over more is started from a filtered list.
 MAX_SELECTED = 500
+MAX_ID = 2**53
 
 
-class StartJobForm(forms.Form):
-    """What to do on which videos: the ticked ones, else all that are missing or failed."""
+class ScopeForm(forms.Form):
+    """Of which kind a job is to be, and on which videos: the selected ones, else those that the
+    filters of the video list leave; by itself, what is missing.
 
-    kind = forms.ChoiceField(choices=Job.Kind.choices)
-    only = forms.ChoiceField(choices=[(only, only) for only in ONLY], required=False)
+    ``until`` and ``counted`` are what a dry run found: see ``Scope`` and ``Job``.
+    """
+
+    kind = forms.ChoiceField(
+        choices=Job.Kind.choices,
+        error_messages={"invalid_choice": "There is no such kind of job."},
+    )
+    only = forms.ChoiceField(
+        choices=[(only, only) for only in ONLY],
+        required=False,
+        error_messages={"invalid_choice": "“Which of them” is missing, failed, outdated or all."},
+    )
+    limit = forms.IntegerField(
+        label="At most",
+        required=False,
+        min_value=1,
+        max_value=1_000_000_000,
+        widget=forms.NumberInput(attrs={"placeholder": "all of them", "min": 1}),
+    )
+    until = forms.IntegerField(required=False, min_value=0, max_value=MAX_ID)
+    counted = forms.IntegerField(required=False, min_value=0, max_value=1_000_000_000)
     selection = forms.BooleanField(required=False, help_text="the ticked rows are meant")
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__({**data.dict(), "kind": data.get("kind") or Job.Kind.METADATA})
+        self.selected = selected_ids(data)
+        asked = {name: str(data.get(name, "")) for name in VideoFilter.base_filters}
+        self.filters = {name: value for name, value in asked.items() if value.strip()}
+        self.fields["limit"].widget.attrs |= {
+            "class": "form-control",
+            "aria-describedby": "id_limit_error",
+        }
+
+    @property
+    def wanted_kind(self) -> Job.Kind:
+        """The one asked for, else the first."""
+        asked = self.data["kind"]
+        return Job.Kind(asked) if asked in Job.Kind.values else Job.Kind.METADATA
+
+    @property
+    def wanted_only(self) -> Only:
+        """What was asked for; by itself all that a list or a selection showed."""
+        asked = self.data.get("only")
+        narrowed = bool(self.selected or self.filters)
+        return next((only for only in ONLY if only == asked), "all" if narrowed else "missing")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        cleaned["selected"] = selected = self.selected_ids()
-        if cleaned.get("selection") and not selected:
+        if cleaned.get("selection") and not self.selected:
             raise forms.ValidationError("No video is selected. Tick one or more first.")
-        if not selected and not cleaned.get("only"):
-            raise forms.ValidationError("Say which videos: missing, failed or all.")
         return cleaned
 
-    def selected_ids(self) -> tuple[int, ...]:
-        texts = self.data.getlist("selected")[:MAX_SELECTED]  # type: ignore[attr-defined]
-        return tuple(sorted({whole_number(text, 0) for text in texts} - {0}))
+    def scope(self, only: Only | None = None) -> Scope:
+        """What a valid form asks for; with another ``only``, where that is given."""
+        cleaned = self.cleaned_data
+        return Scope(
+            only=only or self.wanted_only,
+            ids=self.selected,
+            filters=self.filters,
+            limit=cleaned.get("limit"),
+            until=cleaned.get("until"),
+        )
+
+
+def selected_ids(data: QueryDict) -> tuple[int, ...]:
+    texts = data.getlist("selected")[:MAX_SELECTED]
+    return tuple(sorted({whole_number(text, 0) for text in texts} - {0}))
+
+
+def clock_input() -> forms.TimeInput:
+    return forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+
+
+class PaceForm(forms.Form):
+    """How fast, by how many, and when; what is left empty is not limited."""
+
+    workers = forms.IntegerField(
+        label="Workers at once",
+        required=False,
+        min_value=1,
+        max_value=1000,
+        widget=forms.NumberInput(attrs={"placeholder": "all", "min": 1, "max": 1000}),
+    )
+    items_per_second = forms.FloatField(
+        label="Videos a second",
+        required=False,
+        min_value=0.001,
+        max_value=1_000_000,
+        widget=forms.NumberInput(attrs={"placeholder": "no limit", "min": 0.001, "step": "any"}),
+    )
+    hours_from = forms.TimeField(label="Only from", required=False, widget=clock_input())
+    hours_until = forms.TimeField(label="until", required=False, widget=clock_input())
+
+    def __init__(self, data: Mapping[str, Any] | None = None, job: Job | None = None) -> None:
+        initial = asdict(Pace.of(job)) if job else {}
+        if rate := initial.get("items_per_second"):
+            initial["items_per_second"] = f"{rate:g}"
+        super().__init__(data, initial=initial)
+        for name, field in self.fields.items():
+            field.widget.attrs |= {
+                "class": "form-control",
+                "aria-describedby": f"id_{name}_error",
+                "autocomplete": "off",
+            }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                cleaned["pace"] = Pace(**{name: cleaned[name] for name in self.fields})
+            except ValueError as error:
+                self.add_error("hours_until", str(error))
+        return cleaned
+
+    @property
+    def pace(self) -> Pace:
+        """Of a valid form."""
+        pace: Pace = self.cleaned_data["pace"]
+        return pace

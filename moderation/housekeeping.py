@@ -17,7 +17,9 @@ def clear_old_details(older_than: timedelta | None = None) -> int:
 
     What a job did to an attachment stays in the activity log.
     """
-    before = timezone.now() - (older_than or timedelta(days=settings.JOB_KEEP_DAYS))
+    if older_than is None:
+        older_than = timedelta(days=settings.JOB_KEEP_DAYS)
+    before = timezone.now() - older_than
     old = Job.objects.filter(finished_at__lt=before, details_cleared_at=None)
     jobs = list(old.order_by("pk").values_list("pk", flat=True))
     return sum(_clear_details(pk) for pk in jobs)

@@ -238,8 +238,10 @@ class Chunk(models.Model):
 
 class FailureQuerySet(models.QuerySet["Failure"]):
     def by_code(self) -> Any:
-        """[{"code", "count"}], most frequent first."""
-        return self.values("code").annotate(count=models.Count("id")).order_by("-count", "code")
+        """[{"code", "count", "unhandled"}], most frequent first."""
+        final = Q(handled_at=None) & ~Failure.CONDITIONS[Failure.State.WAITING]
+        counts = {"count": models.Count("id"), "unhandled": models.Count("id", filter=final)}
+        return self.values("code").annotate(**counts).order_by("-count", "code")
 
     def in_state(self, state: str) -> "FailureQuerySet":
         """Those in this ``Failure.State``."""

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from chat.errors import VideoError
 from chat.models import Attachment
+from chat.services.interruption import Interrupted, interruptible
 from moderation.models import Chunk, Job
 from moderation.processing import processing_of
 from moderation.scopes import Scope
@@ -44,8 +45,11 @@ class Forecast:
         return self.matched * self.seconds_per_item / workers
 
 
-def dry_run(kind: str, scope: Scope, *, measure: bool = True) -> Forecast:
-    """Count, list ten from all over the set, and measure how long these take.
+def dry_run(
+    kind: str, scope: Scope, *, measure: bool = True, seconds: float = REHEARSAL_SECONDS
+) -> Forecast:
+    """Count, list ten from all over the set, and measure how long these take: as many as can be
+    read in about ``seconds``, the one that is not over then left out.
 
     Raises:
         ValueError: a filter of the scope is not valid.
@@ -55,19 +59,22 @@ def dry_run(kind: str, scope: Scope, *, measure: bool = True) -> Forecast:
     matched = scope.count(kind)
     found = Attachment.objects.in_bulk(_sample_ids(scope, kind, matched))
     samples = tuple(found[pk] for pk in sorted(found))
-    measured, seconds, failures = 0, 0.0, {}
+    measured, spent, failures = 0, 0.0, {}
     processing = processing_of(kind, scope)
-    for sample in samples if measure else ():
-        started = time.monotonic()
-        try:
-            processing.rehearse(sample)
-        except VideoError as error:
-            failures[sample.pk] = error.code
-        seconds += time.monotonic() - started
-        measured += 1
-        if seconds > REHEARSAL_SECONDS:
-            break
-    per_item = seconds / measured if measured else None
+    started = time.monotonic()
+    with interruptible(lambda: time.monotonic() > started + seconds):
+        for sample in samples if measure else ():
+            try:
+                processing.rehearse(sample)
+            except VideoError as error:
+                failures[sample.pk] = error.code
+            except Interrupted:
+                break
+            measured += 1
+            spent = time.monotonic() - started
+            if spent > seconds:
+                break
+    per_item = spent / measured if measured else None
     return Forecast(scope, matched, samples, measured, per_item, failures)
 
 

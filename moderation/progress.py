@@ -1,9 +1,12 @@
 """How far a job is, and what became of each of its items."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
+from django.core.cache import cache
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
@@ -12,6 +15,8 @@ from moderation.models import Chunk, Failure, Job
 NOT_REACHED = "not_reached"
 READY = "ready"
 RETRIED = "waiting"
+# After the end of a job, a worker may still commit what it had in work.
+SETTLED_AFTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +47,52 @@ class Progress:
 
 def progress(job: Job) -> Progress:
     """Two queries, however large the job."""
-    now = timezone.now()
-    at_work = Q(lease_until__gt=now, cursor__lt=F("size")) & ~Q(owner="")
-    sums = job.chunks.aggregate(
-        *(Sum(name, default=0) for name in ("ready", "failed", "dead", "skipped")),
-        busy=Sum("busy_seconds", default=0.0),
-        first_tries=Sum("cursor", default=0),
-        workers=Count("pk", filter=at_work),
+    return progress_of([job])[job.pk]
+
+
+def progress_of(jobs: Sequence[Job]) -> dict[int, Progress]:
+    """{job id: Progress}; two queries for all of them.
+
+    That of a job which ended a while ago is remembered: a list of large old ones would add up
+    ten thousands of chunks each time.
+    """
+    long_over = timezone.now() - SETTLED_AFTER
+    keys = {
+        job.pk: f"progress-of-job-{job.pk}-{job.finished_at.timestamp()}"
+        for job in jobs
+        if job.finished_at and job.finished_at < long_over
+    }
+    remembered = cache.get_many(keys.values())
+    found = {pk: remembered[key] for pk, key in keys.items() if key in remembered}
+    found |= _summed([job for job in jobs if job.pk not in found])
+    cache.set_many({key: found[pk] for pk, key in keys.items() if key not in remembered})
+    return found
+
+
+def _summed(jobs: Sequence[Job]) -> dict[int, Progress]:
+    at_work = Q(lease_until__gt=timezone.now(), cursor__lt=F("size")) & ~Q(owner="")
+    sums = (
+        Chunk.objects.filter(job__in=jobs)
+        .values("job")
+        .order_by("job")
+        .annotate(
+            *(Sum(name, default=0) for name in ("ready", "failed", "dead", "skipped")),
+            busy=Sum("busy_seconds", default=0.0),
+            first_tries=Sum("cursor", default=0),
+            workers=Count("pk", filter=at_work),
+        )
     )
+    by_job = {row["job"]: row for row in sums}
+    put_off = Failure.objects.filter(job__in=jobs, is_final=False)
+    waiting = dict(put_off.values_list("job").order_by("job").annotate(Count("pk")))
+    return {job.pk: _of(job, by_job.get(job.pk, {}), waiting.get(job.pk, 0)) for job in jobs}
+
+
+def _of(job: Job, sums: Mapping[str, Any], waiting: int) -> Progress:
     ready, failed, dead, skipped = (
-        sums[f"{name}__sum"] for name in ("ready", "failed", "dead", "skipped")
+        sums.get(f"{name}__sum", 0) for name in ("ready", "failed", "dead", "skipped")
     )
-    done, workers = ready + failed + dead + skipped, sums["workers"]
+    done, workers = ready + failed + dead + skipped, sums.get("workers", 0)
     rate = None
     if workers and sums["busy"] and not job.is_finished:
         rate = workers * sums["first_tries"] / sums["busy"]
@@ -64,7 +103,7 @@ def progress(job: Job) -> Progress:
         failed=failed,
         dead=dead,
         skipped=skipped,
-        waiting=job.failures.filter(is_final=False).count(),
+        waiting=waiting,
         workers=workers,
         fraction=done / job.total if job.total else float(job.status == Job.Status.DONE),
         rate_per_second=rate or None,

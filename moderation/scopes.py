@@ -185,7 +185,8 @@ class Scope:
     def _filter(self, videos: AttachmentQuerySet) -> VideoFilter:
         narrowed = VideoFilter(dict(self.filters), queryset=videos)
         if not narrowed.is_valid():
-            raise ValueError(f"The filters are not valid: {dict(narrowed.errors)}.")
+            wrong = [f"{name}: {' '.join(errors)}" for name, errors in narrowed.errors.items()]
+            raise ValueError(f"The filters are not valid. {'; '.join(wrong)}")
         return narrowed
 
     def to_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from chat.models import ActivityLog, Attachment
 from moderation.models import Failure, Job
 from moderation.templatetags.dashboard import ago, attachment_state
-from moderation.words import codec_words, container_words, size_words
+from moderation.words import codec_words, container_words, rough_span_words, size_words
 
 DASH = SafeString('<span class="none" aria-label="unknown">–</span>')
 NUMBER = {"cell": {"class": "number"}}
@@ -129,14 +129,25 @@ class ActivityTable(ListTable):
 
 
 class JobTable(ListTable):
+    """Of jobs that carry their ``progress`` and ``standing``."""
+
     job = cell("job_name", verbose_name="Job")
     status = cell("job_status", verbose_name="Status")
     progress = cell("job_progress", verbose_name="Progress")
+    rate = tables.Column(verbose_name="A second", empty_values=(), attrs=NUMBER)
+    left = tables.Column(verbose_name="Still", empty_values=(), attrs=NUMBER)
     who = cell("job_who", verbose_name="Started by")
     when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
 
     class Meta(ListTable.Meta):
         pass  # django-tables2 does not look for Meta in base classes
+
+    def render_rate(self, record: Any) -> str:
+        rate = record.progress.rate_per_second
+        return f"{rate:.1f}" if rate else DASH
+
+    def render_left(self, record: Any) -> str:
+        return rough_span_words(record.progress.eta_seconds) or DASH
 
     def render_when(self, record: Job) -> SafeString | str:
         return ago(record.created_at)
@@ -146,7 +157,9 @@ class FailureTable(ListTable):
     thumbnail = cell("failure_thumbnail", verbose_name="Preview")
     name = cell("failure_name", verbose_name="Name")
     reason = cell("failure_reason", verbose_name="Reason")
-    when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
+    tries = tables.Column(accessor="attempts", verbose_name="Tries", attrs=NUMBER)
+    state = cell("failure_state", verbose_name="State")
+    when = tables.Column(accessor="created_at", verbose_name="Last try", attrs=NUMBER)
 
     class Meta(ListTable.Meta):
         pass

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from moderation.views import activity, health, jobs, sign_in, videos
+from moderation.views import (
+    activity,
+    health,
+    job_exports,
+    job_start,
+    job_steering,
+    jobs,
+    sign_in,
+    videos,
+)
 
 app_name = "moderation"
 urlpatterns = [
@@ -18,9 +27,18 @@ urlpatterns = [
     path("health/self-test/", health.health_self_test, name="health-self-test"),
     path("activity/", activity.activity, name="activity"),
     path("jobs/", jobs.jobs, name="jobs"),
-    path("jobs/start/", jobs.job_start, name="job-start"),
+    path("jobs/new/", job_start.job_new, name="job-new"),
+    path("jobs/new/estimate/", job_start.job_estimate, name="job-estimate"),
+    path("jobs/start/", job_start.job_start, name="job-start"),
     path("jobs/running/", jobs.running, name="running"),
     path("jobs/<int:job_id>/", jobs.job, name="job"),
     path("jobs/<int:job_id>/progress/", jobs.job_progress, name="job-progress"),
-    path("jobs/<int:job_id>/cancel/", jobs.job_cancel, name="job-cancel"),
+    path("jobs/<int:job_id>/pause/", job_steering.job_pause, name="job-pause"),
+    path("jobs/<int:job_id>/resume/", job_steering.job_resume, name="job-resume"),
+    path("jobs/<int:job_id>/cancel/", job_steering.job_cancel, name="job-cancel"),
+    path("jobs/<int:job_id>/pace/", job_steering.job_pace, name="job-pace"),
+    path("jobs/<int:job_id>/retry/", job_steering.job_retry, name="job-retry"),
+    path("jobs/<int:job_id>/handled/", job_steering.job_handled, name="job-handled"),
+    path("jobs/<int:job_id>/failures.csv", job_exports.failures_csv, name="job-failures"),
+    path("jobs/<int:job_id>/outcomes.csv", job_exports.outcomes_csv, name="job-outcomes"),
 ]

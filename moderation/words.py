@@ -87,6 +87,13 @@ def duration_words(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def rough_span_words(seconds: float | None) -> str:
+    """A span that is only guessed: ``42 s``, ``4 min``, ``2 h 5 min``."""
+    if seconds is not None and 100 < seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    return duration_words(seconds)
+
+
 def ago_words(moment: datetime) -> str:
     """``just now``, ``5 min ago``, ``3 h ago``, ``2 days ago``, then the date."""
     past = timezone.now() - moment

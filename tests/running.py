@@ -23,6 +23,8 @@ START_SECONDS = 90
 INHERITED = re.compile(r"MAKE|MFLAGS|PYTEST|DJANGO_|COV_|DATA_DIR|DATABASE_URL|HUEY_URL|CI$")
 
 
+REFUSED_BY_BROWSERS = {10080}  # of our range; https://fetch.spec.whatwg.org/#port-blocking
+
 # Below the range from which systems give ports to clients, 1,000 for each process of a parallel
 # run: between here and the moment a server listens, nobody else takes one.
 PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
@@ -36,7 +38,8 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port := next(_ports)))
-            return port
+            if port not in REFUSED_BY_BROWSERS:
+                return port
 
 
 def eventually(what: str, condition: Callable[[], Any], seconds: float) -> Any:

@@ -8,6 +8,7 @@ from django import template
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -17,10 +18,12 @@ from chat.models import Attachment
 from moderation import words
 from moderation.long_lists import COUNT_LIMIT, bounded_count
 from moderation.models import Job
+from moderation.progress import Progress
 
 register = template.Library()
 register.filter("size", words.size_words)
 register.filter("span", words.duration_words)
+register.filter("rough_span", words.rough_span_words)
 register.filter("codec", words.codec_words)
 register.filter("container", words.container_words)
 register.filter("outcome", words.outcome_words)
@@ -39,9 +42,13 @@ STATES = {
     # of jobs
     "planning": ("clock", "Planning"),
     "running": ("loader-2", "Running"),
-    "paused": ("clock", "Paused"),
+    "paused": ("player-pause", "Paused"),
     "done": ("circle-check", "Done"),
     "cancelled": ("ban", "Cancelled"),
+    # of failures; also of a job outside its hours
+    "waiting": ("clock", "Waits for another try"),
+    "dead": ("circle-x", "Given up"),
+    "handled": ("check", "Handled"),
     # of log entries
     "ok": ("circle-check", "Done"),
     "refused": ("ban", "Refused"),
@@ -74,15 +81,15 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag
-def state(name: str, title: str = "") -> SafeString:
-    """A state as icon and word."""
-    symbol, word = STATES.get(name, ("info-circle", name))
+def state(name: str, title: str = "", word: str = "") -> SafeString:
+    """A state as icon and word, its own unless another is given."""
+    symbol, usual = STATES.get(name, ("info-circle", name))
     return format_html(
         '<span class="state state-{}" title="{}">{}<span>{}</span></span>',
         name,
         title,
         icon(symbol),
-        word,
+        word or usual,
     )
 
 
@@ -106,6 +113,24 @@ def ago(moment: datetime | None) -> SafeString | str:
         moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
         words.ago_words(moment),
     )
+
+
+@register.simple_tag
+def at(moment: datetime) -> SafeString:
+    """A moment to come, by the clock: ``at 21:14``, or with its date when that is not today's."""
+    local, now = timezone.localtime(moment), timezone.localtime()
+    shape = "at %H:%M" if local.date() == now.date() else "on %-d %b at %H:%M"
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        local.strftime(shape),
+    )
+
+
+@register.filter
+def number(value: int) -> str:
+    """``1,234``."""
+    return f"{value:,}"
 
 
 @register.simple_tag
@@ -172,20 +197,33 @@ def has_match(context: RequestContext) -> bool:
 
 
 @register.simple_tag
-def running_jobs() -> list[Job]:
-    """Up to ten unfinished jobs, newest first."""
-    return list(Job.objects.unfinished()[:10])
+def running_jobs() -> dict[str, Any]:
+    """The unfinished jobs: whether there are any, how many of them run, where to look."""
+    jobs = list(Job.objects.unfinished()[:100])
+    at_work = sum(job.status != Job.Status.PAUSED for job in jobs)
+    number, word = (at_work, "running") if at_work else (len(jobs), "paused")
+    return {
+        "any": bool(jobs),
+        "at_work": at_work,
+        "words": f"{number} job{'s' * (number != 1)} {word}",
+        "url": reverse("moderation:job", args=[jobs[0].pk])
+        if len(jobs) == 1
+        else reverse("moderation:jobs"),
+    }
 
 
 @register.simple_tag(takes_context=True)
 def address(context: RequestContext, **changes: object) -> str:
-    """The page's query string with some parameters changed; None takes one away."""
+    """The page's query string with some parameters changed; None takes one away.
+
+    After the ``list_path`` of the context, where a list is shown under another address.
+    """
     query = context["request"].GET.copy()
     for name, value in changes.items():
         query.pop(name, None)
         if value is not None:
             query[name] = str(value)
-    return f"?{query.urlencode()}"
+    return f"{context.get('list_path', '')}?{query.urlencode()}"
 
 
 @register.simple_tag(takes_context=True)
@@ -227,14 +265,19 @@ def details_words(details: dict[str, Any]) -> str:
 
 
 @register.inclusion_tag("moderation/_bar.html")
-def progress_bar(ready: int, failed: int, skipped: int, total: int) -> dict[str, int]:
+def progress_bar(progress: Progress) -> dict[str, Any]:
     """A bar in three colours; lengths are thousandths of its width."""
-    done = ready + failed + skipped
-    shares = [round(1000 * part / total) if total else 0 for part in (ready, failed, skipped)]
-    return {
-        "ready": shares[0],
-        "failed": shares[1],
-        "before_skipped": shares[0] + shares[1],
-        "skipped": shares[2],
-        "percent": int(100 * done / total) if total else 0,
+    x, parts = 0, []
+    numbers = {
+        "ready": progress.ready,
+        "failed": progress.failed + progress.dead,
+        "skipped": progress.skipped,
     }
+    for name, number in numbers.items():
+        width = round(1000 * number / progress.total) if progress.total else 0
+        if number and not width:
+            width = 4  # a single failure in a million is seen
+        width = min(width, 1000 - x)
+        parts.append((name, x, width))
+        x += width
+    return {"parts": parts, "percent": int(100 * progress.fraction)}

@@ -21,11 +21,17 @@ def dashboard_page(view: View) -> View:
     return signed_in(allowed(require_safe(view)))
 
 
+RUN_JOBS = ["moderation.view_dashboard", "moderation.run_jobs"]
+
+
+def operator_page(view: View) -> View:
+    """GET for who may start and steer jobs."""
+    return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_safe(view)))
+
+
 def job_action(view: View) -> View:
     """POST for who may start and steer jobs."""
-    rights = ["moderation.view_dashboard", "moderation.run_jobs"]
-    allowed = permission_required(rights, raise_exception=True)
-    return signed_in(allowed(require_POST(view)))
+    return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_POST(view)))
 
 
 def signed_in(view: View) -> View:

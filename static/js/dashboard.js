@@ -92,17 +92,18 @@ document.addEventListener("htmx:configRequest", (event) => {
 });
 
 // The keyboard's place outlives what was swapped: its own element where htmx finds it again by its
-// id, else the head of the new list.
-let hadFocus = false;
+// id, else the live part, else the head of the new list.
+let target = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  hadFocus = event.detail.target.contains(document.activeElement);
+  target = event.detail.target.contains(document.activeElement) ? event.detail.target : null;
 });
 document.addEventListener("htmx:afterSettle", () => {
   showSelection();
-  if (hadFocus && document.activeElement === document.body) {
-    (find("#results .total") ?? find("#results"))?.focus({ preventScroll: true });
+  if (target && document.activeElement === document.body) {
+    const live = target.id === "live" ? target : null;
+    (live ?? find("#results .total") ?? find("#results"))?.focus({ preventScroll: true });
   }
-  hadFocus = false;
+  target = null;
 });
 document.addEventListener("htmx:historyRestore", showSelection);
 

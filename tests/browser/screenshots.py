@@ -4,6 +4,8 @@ Not collected otherwise: it writes into the repository.
 """
 
 import io
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,33 +16,30 @@ from tests.running import ROOT, eventually
 
 FOLDER = ROOT / "docs" / "screenshots"
 MAX_BYTES = 200_000
-
-RUN_A_JOB = """
-from django.contrib.auth.models import User
-from chat.models import Attachment
-from chat.services.activity import Actor
-from moderation import backfill, steering
-from moderation.scopes import Scope
-ids = tuple(Attachment.objects.order_by("pk").values_list("pk", flat=True)[3:])
-actor = Actor(user=User.objects.get(username="olivia"), ip_address="192.0.2.14")
-job = steering.create_job("metadata", Scope(only="all", ids=ids), actor, "dashboard")
-backfill.run_inline(job, lambda progress: None)
-print(job.pk)
-"""
+JOBS_TO_SHOW = Path(__file__).with_name("jobs_to_show.py")
 
 pytestmark = pytest.mark.browser
 
 
+@dataclass(frozen=True)
+class Jobs:
+    ended: int
+    running: int
+    paused: int
+
+
 @pytest.fixture(scope="session")
-def job(stage: Stage) -> int:
-    """A job that has ended, some of it in failures; three legacy clips stay unprocessed."""
-    return int(stage.installation.python(RUN_A_JOB))
+def jobs(stage: Stage) -> Jobs:
+    made = Jobs(*map(int, stage.installation.python(JOBS_TO_SHOW.read_text()).split()))
+    done = f"SELECT sum(cursor) >= 150 FROM moderation_chunk WHERE job_id = {made.running}"
+    stage.installation.wait_for(done, 1, 120)
+    return made
 
 
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_take_pictures(
-    stage: Stage, open_page: OpenPage, job: int, theme: str, width: int
+    stage: Stage, open_page: OpenPage, jobs: Jobs, theme: str, width: int
 ) -> None:
     height = 900 if width > 800 else 844
     look = {"width": width, "height": height, "color_scheme": theme}
@@ -56,7 +55,10 @@ def test_take_pictures(
         ("videos", "videos/"),
         ("video", f"videos/{video}/"),
         ("jobs", "jobs/"),
-        ("job", f"jobs/{job}/"),
+        ("job", f"jobs/{jobs.running}/"),
+        ("job-failures", f"jobs/{jobs.ended}/"),
+        ("job-paused", f"jobs/{jobs.paused}/"),
+        ("job-new", "jobs/new/?q=mp4&only=all"),
         ("activity", "activity/"),
         ("health", "health/"),
     ):
@@ -65,6 +67,8 @@ def test_take_pictures(
         page.wait_for_load_state("networkidle")
         if name == "video":
             wait_for_frame(page)
+        if name == "job-new":
+            expect(page.locator(".estimate")).to_contain_text("measured")
         take(page, name, theme, width)
 
 

@@ -69,9 +69,10 @@ def test_the_video_page_tells_of_it(videos: list[Attachment], viewer: User) -> N
 
 
 def test_the_form_offers_it(operator: User, videos: list[Attachment]) -> None:
-    html = signed_in(operator).get("/moderation/jobs/").content.decode()
-    assert "Make fingerprints" in html
-    assert "Without a fingerprint" in html
+    page = signed_in(operator).get("/moderation/jobs/new/?kind=fingerprints&only=missing")
+    assert "Make fingerprints" in page.content.decode()
+    assert "Ready videos without a fingerprint" in page.content.decode()
+    assert page.context["forecast"].matched == 3
 
 
 def test_without_the_library_the_form_refuses_with_a_sentence(

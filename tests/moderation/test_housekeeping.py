@@ -55,3 +55,4 @@ def test_what_ended_lately_or_not_at_all_is_left_alone(job: Job) -> None:
     Job.objects.create(kind="metadata", status="paused", scope={}, started_from="command")
     assert housekeeping.clear_old_details() == 0
     assert Failure.objects.exists()
+    assert housekeeping.clear_old_details(timedelta(0)) == 1

@@ -8,7 +8,14 @@ from django.utils import timezone
 
 from moderation.form_fields import ClockField
 from moderation.templatetags.dashboard import short_name
-from moderation.words import ago_words, count_words, duration_words, outcome_words, size_words
+from moderation.words import (
+    ago_words,
+    count_words,
+    duration_words,
+    outcome_words,
+    rough_span_words,
+    size_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +80,21 @@ def test_counts() -> None:
     assert count_words(1, 10_000, "video") == "1 video"
     assert count_words(0, 10_000, "video") == "0 videos"
     assert count_words(10_001, 10_000, "entry", "entries") == "10,000+ entries"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (42, "42 s"),
+        (100, "1 min 40 s"),
+        (101, "2 min"),
+        (3599, "60 min"),
+        (3600, "1 h"),
+    ],
+)
+def test_guessed_spans(seconds: float | None, words: str) -> None:
+    assert rough_span_words(seconds) == words
 
 
 def test_outcomes_of_other_versions_have_no_words() -> None:
