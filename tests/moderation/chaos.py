@@ -421,10 +421,12 @@ def table(figures: list[Figures]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, help="default: one for each 5,000 items, at least 5")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--seconds", type=float, default=3600)
     options = vars(parser.parse_args())
+    # Three in a row before a chunk's next commit would blame its next item, as they should.
+    options["kills"] = options["kills"] or max(5, options["items"] // 5000)
     print("seed", options["seed"], flush=True)
     found = []
     with ExitStack() as at_the_end:
