@@ -69,17 +69,23 @@ def received(reply: socket.socket, patience_seconds: float) -> bytes:
 
     Raises:
         NoAnswer: it took longer than ``patience_seconds``.
-        Interrupted: the other end was told that nobody waits any more, and has closed.
+        Interrupted: the other end was told that nobody waits any more, and has closed; so it is
+            for any other exception that comes while one waits.
     """
-    deadline = time.monotonic() + patience_seconds
+    try:
+        return _received(reply, time.monotonic() + patience_seconds)
+    except NoAnswer:
+        raise
+    except BaseException:  # Interrupted, a signal's exception, or what the question itself raised
+        hang_up(reply)
+        raise
+
+
+def _received(reply: socket.socket, deadline: float) -> bytes:
     interruption = _current.get()
     parts = bytearray()
     while True:
-        try:
-            raise_if_stopped()
-        except BaseException:  # or what the question itself raised
-            hang_up(reply)
-            raise
+        raise_if_stopped()
         left = deadline - time.monotonic()
         if left <= 0:
             raise NoAnswer

@@ -24,8 +24,8 @@ YOUNG_SECONDS = 60.0
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder, deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+    """A new folder, deleted afterwards; what cannot be deleted then is swept later."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
         descriptor = open_folder(name)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: nothing is swept

@@ -1,5 +1,6 @@
 """Calling off what a media child does: a long transcode, one that waits for a place, and none."""
 
+import signal
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import MediaHelper
 from chat.services.renditions import PREVIEW, Renderer
 from chat.services.sandbox.layers import Limits
+from chat.services.scratch import scratch_folder
 from chat.services.video_service import VideoProcessingService
 from tests.chat.test_sandbox import ALL, is_running, running_children, wait_until
 from tests.clips import clip
@@ -134,3 +136,25 @@ def test_other_threads_go_on(helper, tmp_path):
         thread.start()
         thread.join(30)
     assert ended == [0]
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_signal_that_ends_the_wait_ends_the_child_before_its_folder_goes(
+    helper, scratch_place, attempt
+):
+    """Ctrl-C while the tool writes: the interruption comes out, not what it would trip over."""
+
+    def interrupted(_signum, _frame):
+        raise KeyboardInterrupt
+
+    write = 'i=0; while :; do : > "f$i"; i=$((i+1)); done'
+    before = signal.signal(signal.SIGALRM, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), scratch_folder() as folder:  # noqa: PT012
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            media_runner.run(["/bin/sh", "-c", write], LIMITS, folder, helper=helper)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not running_children(helper)
+    assert list(scratch_place.iterdir()) == []
