@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -149,13 +150,12 @@ def media() -> list[Finding]:
     if fallback:
         words += " PyAV cannot be imported, so the slower engine is used."
     lacking = fingerprinting.missing_because()
+    found = lacking or f"pdqhash {version('pdqhash')}"
     return [
         Finding("Engine", "warning" if fallback else "ok", words),
         ffmpeg(),
         *libraries(versions),
-        Finding(
-            "Fingerprints", "warning" if lacking else "ok", lacking or pdqhash_words(versions)
-        ),
+        Finding("Fingerprints", "warning" if lacking else "ok", found),
     ]
 
 
@@ -166,10 +166,6 @@ def libraries(versions: dict[str, str]) -> Iterator[Finding]:
         yield Finding("PyAV", "ok", f"{versions['PyAV']} with {', '.join(parts)}")
     if "Pillow" in versions:
         yield Finding("Pillow", "ok", versions["Pillow"])
-
-
-def pdqhash_words(versions: dict[str, str]) -> str:
-    return f"pdqhash {versions.get('pdqhash', '')}".strip()
 
 
 def ffmpeg() -> Finding:

@@ -80,7 +80,7 @@ class FingerprintService:
         Raises:
             VideoError: why there is none; ``fingerprints_missing`` where pdqhash is not installed.
         """
-        helper = media_runner.media_helper()
+        helper = media_runner.print_helper()
         tasks = helper.known_tasks()
         if "prints.pictures" not in tasks:
             reason = helper.unavailable.get("print_tasks", "")
@@ -111,7 +111,7 @@ class FingerprintService:
             "seconds": self.limits.wall_seconds * DECODING_SHARE,
         }
         answer: dict[str, Any] = media_runner.run_task(
-            "prints.video", parameters, self.limits, scratch, source
+            "prints.video", parameters, self.limits, scratch, source, media_runner.print_helper()
         )
         return answer
 
@@ -140,7 +140,12 @@ class FingerprintService:
             "step_seconds": sampling.step_seconds,
         }
         answer: dict[str, Any] = media_runner.run_task(
-            "prints.pictures", parameters, self.limits, scratch, pictures
+            "prints.pictures",
+            parameters,
+            self.limits,
+            scratch,
+            pictures,
+            media_runner.print_helper(),
         )
         return answer
 

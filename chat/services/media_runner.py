@@ -44,9 +44,13 @@ TASK_MODULES = (
     "chat.services.sandbox.libav_tasks",
     "chat.services.sandbox.libav_storyboard",
     "chat.services.sandbox.image_tasks",
+    "chat.services.sandbox.self_test",
+)
+# In a helper of their own, started on first use: each child of a helper that has numpy and pdqhash
+# pays for what these map, at every file.
+PRINT_TASK_MODULES = (
     "chat.services.sandbox.print_tasks",
     "chat.services.sandbox.libav_print_tasks",
-    "chat.services.sandbox.self_test",
 )
 START = (
     "import sys; sys.path.insert(0, {path!r});"
@@ -89,6 +93,7 @@ class MediaHelper:
 
     max_children: int
     layers: frozenset[str] = frozenset(layer.name for layer in LAYERS)
+    task_modules: tuple[str, ...] = ()  # none: TASK_MODULES
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _process: "subprocess.Popen[bytes] | None" = None
     _control: socket.socket | None = None
@@ -192,7 +197,7 @@ class MediaHelper:
         options = {
             "max_children": self.max_children,
             "layers": sorted(self.layers),
-            "task_modules": TASK_MODULES,
+            "task_modules": self.task_modules or TASK_MODULES,
             "directory": tempfile.gettempdir(),
         }
         program = START.format(path=str(settings.BASE_DIR))
@@ -278,6 +283,7 @@ class MediaHelper:
 
 
 _helper: MediaHelper | None = None
+_print_helper: MediaHelper | None = None
 _helper_lock = threading.Lock()
 
 
@@ -286,12 +292,26 @@ def media_helper() -> MediaHelper:
     global _helper
     with _helper_lock:
         if _helper is None:
-            layers = frozenset(layer.name for layer in LAYERS)
-            if settings.MEDIA_SANDBOX == "off":
-                layers = frozenset({"limits", "death_signal"})
-            _helper = MediaHelper(settings.MEDIA_CHILDREN, layers)
-            atexit.register(_helper.stop)
+            _helper = new_helper()
         return _helper
+
+
+def print_helper() -> MediaHelper:
+    """That of this process for fingerprints."""
+    global _print_helper
+    with _helper_lock:
+        if _print_helper is None:
+            _print_helper = new_helper(PRINT_TASK_MODULES)
+        return _print_helper
+
+
+def new_helper(task_modules: tuple[str, ...] = ()) -> MediaHelper:
+    layers = frozenset(layer.name for layer in LAYERS)
+    if settings.MEDIA_SANDBOX == "off":
+        layers = frozenset({"limits", "death_signal"})
+    helper = MediaHelper(settings.MEDIA_CHILDREN, layers, task_modules)
+    atexit.register(helper.stop)
+    return helper
 
 
 def run(

@@ -256,7 +256,7 @@ def test_without_the_library_it_says_so(
 ) -> None:
     without = media_runner.MediaHelper(1)
     monkeypatch.setattr(media_runner, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
-    monkeypatch.setattr(media_runner, "media_helper", lambda: without)
+    monkeypatch.setattr(media_runner, "print_helper", lambda: without)
     monkeypatch.setattr(fingerprinting.importlib.util, "find_spec", lambda _name: None)
     try:
         prepared = FingerprintService().prepare(ready_video)

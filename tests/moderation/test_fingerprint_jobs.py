@@ -90,7 +90,7 @@ def test_a_worker_without_the_library_stops_the_job(
 ) -> None:
     without = MediaHelper(1)
     monkeypatch.setattr(media_runner, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
-    monkeypatch.setattr(media_runner, "media_helper", lambda: without)
+    monkeypatch.setattr(media_runner, "print_helper", lambda: without)
     try:
         job = run()
     finally:

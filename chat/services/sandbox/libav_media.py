@@ -29,7 +29,7 @@ LATE_TRACKS = (IndexError,)
 # does not say how many it holds back.  Key frames tell all that is asked for here.
 UNSEEN = {"skip_frame": "nokey", "skip_loop_filter": "all", "skip_idct": "all"}
 MICROSECONDS = 1_000_000
-# Decoded at most to reach a time between key frames: about 100 pictures in 720p.
+# Decoded at most of one file to reach times between key frames: about 100 pictures in 720p.
 MAX_DECODED_PIXELS = 100_000_000
 # Packets in a row without one picture after which a track counts as not decodable.
 MAX_FRUITLESS_PACKETS = 2000
@@ -45,6 +45,7 @@ class LibavMedia:
 
     def __init__(self, path: str, options: dict[str, str]) -> None:
         self.path, self.options = path, options
+        self.affordable_pixels = MAX_DECODED_PIXELS
         # By time and whether of key frames alone; None where there is none.
         self.pictures: dict[tuple[float, bool], VideoFrame | None] = {}
         # By time stamp: several points of a video may lie behind one key frame.
@@ -261,11 +262,10 @@ class LibavMedia:
     def _until(self, target: int, fruitless: int) -> VideoFrame | None:
         """The picture at this time stamp, or as far as decoding is affordable."""
         last: VideoFrame | None = None
-        pixels = 0
         for frame in self.frames(fruitless):
             last = frame
-            pixels += frame.width * frame.height
-            if frame.pts is None or frame.pts >= target or pixels >= MAX_DECODED_PIXELS:
+            self.affordable_pixels -= frame.width * frame.height
+            if frame.pts is None or frame.pts >= target or self.affordable_pixels <= 0:
                 break
         return last
 
