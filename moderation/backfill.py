@@ -249,7 +249,7 @@ class Worker:
         tally = Tally()
         by_id = {each.attachment.pk: each for each in prepared}
         failures: list[Failure] = []
-        with transaction.atomic():
+        with transaction.atomic(), activity.written_together():
             self.claim.hold()
             tries = self._tries(ids)
             rows = self.scope.wanted(self.job.kind).filter(pk__in=by_id)

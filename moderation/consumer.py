@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from huey import consumer
 
+from chat.services.sandbox.helper import give_way_as_a_session
 from moderation import tasks
 from moderation.models import WorkerSeen
 from moderation.queues import JOBS, QUEUES, with_fresh_connections
@@ -87,6 +88,8 @@ def ask_database(question: Callable[[], None]) -> None:
 def lower_priority() -> None:
     """This process and all that it starts give way to others, on the processor and the disk."""
     os.nice(settings.JOBS_NICE)
+    if os.getsid(0) == os.getpid():  # else the session is that of others as well
+        give_way_as_a_session()
     if settings.JOBS_IO_PRIORITY != "normal" and psutil.LINUX:
         idle = settings.JOBS_IO_PRIORITY == "idle"
         process = psutil.Process()

@@ -3,6 +3,9 @@
 Call ``record`` inside the transaction of the change it tells of.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -88,11 +91,31 @@ def entry(
     )
 
 
+_together: ContextVar[list[ActivityLog] | None] = ContextVar("together", default=None)
+
+
 def record(action: str, actor: Actor, obj: models.Model, **kwargs: Any) -> ActivityLog:
     """Append one entry; takes what ``entry`` takes."""
     line = entry(action, actor, obj, **kwargs)
-    line.save()
+    lines = _together.get()
+    if lines is None:
+        line.save()
+    else:
+        lines.append(line)
     return line
+
+
+@contextlib.contextmanager
+def written_together() -> Iterator[None]:
+    """Entries that are recorded within are written at its end, with one statement.  To be used
+    within the transaction of the changes that they tell of."""
+    lines: list[ActivityLog] = []
+    token = _together.set(lines)
+    try:
+        yield
+    finally:
+        _together.reset(token)
+    ActivityLog.objects.bulk_create(lines)
 
 
 def record_visit(action: str, actor: Actor, obj: models.Model) -> ActivityLog | None:

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import RequestFactory
 
-from chat.services.activity import client_address
+from chat.models import ActivityLog
+from chat.services import activity
+from chat.services.activity import SYSTEM, client_address
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,24 @@ def test_client_address(
         "/", REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded} if forwarded else None
     )
     assert client_address(request) == address
+
+
+@pytest.mark.django_db(transaction=True)
+def test_entries_written_together_are_written_once_in_order_or_not_at_all(
+    owner, django_assert_num_queries
+):
+    with django_assert_num_queries(3), transaction.atomic(), activity.written_together():
+        for number in range(3):
+            activity.record("message_sent", SYSTEM, owner, details={"number": number})
+    told = ActivityLog.objects.order_by("pk").values_list("details", flat=True)
+    assert [details["number"] for details in told] == [0, 1, 2]
+    with (  # noqa: PT012
+        pytest.raises(RuntimeError),
+        transaction.atomic(),
+        activity.written_together(),
+    ):
+        activity.record("message_sent", SYSTEM, owner)
+        raise RuntimeError
+    assert ActivityLog.objects.count() == 3
+    activity.record("message_sent", SYSTEM, owner)
+    assert ActivityLog.objects.count() == 4

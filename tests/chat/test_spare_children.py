@@ -63,7 +63,7 @@ def test_it_has_taken_on_what_does_not_depend_on_a_file(helper):
     wait_until(lambda: len(descriptors(spare)) == 4, "it holds descriptors of others")
     status = Path(f"/proc/{spare}/status").read_text()
     assert f"NoNewPrivs:\t{int('no_new_privileges' in helper.layers)}" in status
-    assert os.getsid(spare) == spare
+    assert os.getpgid(spare) == spare
 
 
 def test_it_holds_nothing_of_a_running_child(helper, tmp_path):

@@ -38,7 +38,7 @@ def live(
     """All that a child does; ``helper`` is the process that forked it."""
     status = SANDBOX_FAILED
     try:
-        os.setsid()
+        os.setpgid(0, 0)  # not a session: Linux schedules these as groups, whatever their nice
         let_go(channel.fileno())
         restore_signals()
         failed: OSError | None = None

@@ -327,12 +327,21 @@ def refuse_threads() -> None:
         raise RuntimeError("a task module left a thread behind in the media helper")
 
 
+def give_way_as_a_session() -> None:
+    """Where Linux shares the processor among sessions first (autogroups, see sched(7)), the nice
+    value counts within one only: the session's own has to be lowered as well."""
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:
+        autogroup.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def main() -> None:
     options = json.loads(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Signals to the whole group are the worker's business; the helper ends with the worker.
         signal.signal(number, signal.SIG_IGN)
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+        give_way_as_a_session()
     tasks: dict[str, Any] = {}
     versions: dict[str, str] = {}
     unavailable: dict[str, str] = {}

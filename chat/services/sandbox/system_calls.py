@@ -178,6 +178,7 @@ DENIED_CALLS: dict[str, tuple[int | None, int | None]] = {
     "chroot": (161, 51),
     "pivot_root": (155, 41),
     "setsid": (112, 157),
+    "setpgid": (109, 154),
     "fork": (57, None),
     "vfork": (58, None),
 }
