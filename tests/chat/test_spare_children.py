@@ -61,8 +61,9 @@ def test_the_spare_child_becomes_the_next_one_and_another_takes_its_place(helper
 def test_it_has_taken_on_what_does_not_depend_on_a_file(helper):
     spare = the_spare(helper)
     wait_until(lambda: len(descriptors(spare)) == 4, "it holds descriptors of others")
-    status = Path(f"/proc/{spare}/status").read_text()
-    assert f"NoNewPrivs:\t{int('no_new_privileges' in helper.layers)}" in status
+    line = f"NoNewPrivs:\t{int('no_new_privileges' in helper.layers)}"
+    status = Path(f"/proc/{spare}/status")
+    wait_until(lambda: line in status.read_text(), "it has not taken that layer on")
     assert os.getpgid(spare) == spare
 
 
