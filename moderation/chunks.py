@@ -26,8 +26,9 @@ from moderation.models import Chunk, Failure, Interruption, Job
 
 SLICE_ITEMS = 25
 # Workers lost without progress from which on the item at the cursor is given up: but for the
-# first it was alone in work when they ended.
-GIVE_UP_AT = 3
+# first it was alone in work when they ended.  So many do not follow each other by chance, not even
+# where consumers are killed again and again as they start.
+GIVE_UP_AT = 5
 
 Skips = dict[str, list[int]]
 

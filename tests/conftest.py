@@ -1,5 +1,6 @@
 """The cast and the stage: people, a conversation, private media, real clips."""
 
+import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,10 @@ from django.core.files import File
 from chat.models import Attachment, Conversation, Participant
 from tests.clips import clip
 from tests.services import postgresql, redis_server
+
+# A test run that was started in the background ignores these, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PASSWORD = "correct horse battery"
 
