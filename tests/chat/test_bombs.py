@@ -244,6 +244,7 @@ def test_a_second_chance_takes_twice_as_long_and_no_more(
     wall_seconds, bombs, helpers, scratch, settings, monkeypatch
 ):
     settings.MEDIA_WALL_SECONDS = wall_seconds
+    settings.MEDIA_MEMORY_BYTES = 6 * 1024**3  # which a fast machine would reach first
     monkeypatch.setattr(media_runner, "_helper", helpers(frozenset({"limits"})))
     monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
     many_samples = next(bomb for bomb in BOMBS if bomb.name == "15 tracks of 2.5 M samples")
@@ -293,7 +294,7 @@ def test_a_task_that_was_taken_over_is_ended(task, code, taken_over, scratch):
         size = sum(file.stat().st_size for file in Path(directory).iterdir())
     assert size <= LIMITS.output_bytes + MEGABYTE
     assert running_children(taken_over) == []
-    assert not spinning()
+    assert not spinning(taken_over)
     assert taken_over.counts.helpers_started == 1
     assert list(scratch.iterdir()) == []
 
@@ -304,25 +305,28 @@ def test_a_spinner_that_was_left_behind_is_ended_with_its_parent(taken_over, tmp
     source = tmp_path / "input"
     source.touch()
     media_runner.run_task("spin_in_a_fork", {}, LIMITS, tmp_path, source, taken_over)
-    assert not spinning()
+    assert not spinning(taken_over)
 
 
-def spinning() -> bool:
-    """Whether a spinner of the hostile tasks still runs a second later."""
+def spinning(helper: MediaHelper) -> bool:
+    """Whether a spinner of the hostile tasks still runs in the helper's session a second later."""
     deadline = time.monotonic() + 1
-    while left := [path for path in Path("/proc").glob("[0-9]*/stat") if is_a_spinner(path)]:
+    session = helper.process_id
+    assert session
+    while any(is_a_spinner(path, session) for path in Path("/proc").glob("[0-9]*/stat")):
         if time.monotonic() > deadline:
-            break
+            return True
         time.sleep(0.01)
-    return bool(left)
+    return False
 
 
-def is_a_spinner(stat: Path) -> bool:
+def is_a_spinner(stat: Path, session: int) -> bool:
     try:
         name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
     except OSError:  # it has ended
         return False
-    return name == NAME and rest.split()[0] != "Z"
+    state, _parent, _group, its_session = rest.split()[:4]
+    return name == NAME and state != "Z" and int(its_session) == session
 
 
 @pytest.mark.parametrize("task", ["answer_with_a_link", "answer_with_a_pipe"])
