@@ -190,7 +190,7 @@ class Helper:
                 channel.sendall(LENGTH.pack(len(message)) + message)
                 break
             except OSError:  # somebody killed it
-                kill_session(pid)
+                kill_group(pid)
                 self.ending.add(pid)
                 channel.close()
         deadline = now + request["limits"]["wall_seconds"]
@@ -222,7 +222,7 @@ class Helper:
                 continue
             cpu = time.clock_gettime(cpu_clock(pid))  # but for what its end will take
             told = outcome(child, 0, cpu, most_resident_bytes(pid))
-            kill_session(pid)
+            kill_group(pid)
             self.ending.add(pid)
             self.tell(child, told)
 
@@ -240,7 +240,7 @@ class Helper:
             if ended is None:
                 return
             pid = ended.si_pid
-            kill_session(pid)
+            kill_group(pid)
             _pid, status, usage = os.wait4(pid, 0)
             if child := self.children.get(pid):
                 resident = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
@@ -255,13 +255,13 @@ class Helper:
         for child in self.children.values():
             if now >= child.deadline and not child.timed_out:
                 child.timed_out = True
-                kill_session(child.pid)
+                kill_group(child.pid)
             elif has_hung_up(child.reply):
-                kill_session(child.pid)
+                kill_group(child.pid)
 
     def kill_all(self) -> None:
         for pid in (*self.children, *self.spares):
-            kill_session(pid)
+            kill_group(pid)
 
 
 def used_cpu_seconds() -> float:
@@ -309,7 +309,7 @@ def has_hung_up(reply: socket.socket) -> bool:
         return True
 
 
-def kill_session(pid: int) -> None:
+def kill_group(pid: int) -> None:
     """The child and all in its process group; the child alone before it has made one."""
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
