@@ -66,7 +66,7 @@ screenshots: install-test ## take the pictures in docs/screenshots with the brow
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)
 
 clean: ## remove .venv and caches; data is kept
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build
+	rm -rf .venv tests/javascript/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install:

@@ -2,7 +2,8 @@
 # Installs what is missing and nothing else: `sh config/install.sh run|test`.
 #
 #   run    .venv with requirements.txt, ffmpeg, and what fingerprints need where it compiles
-#   test   the same with requirements-dev.txt, Chromium and what drives it, curl, PostgreSQL, Redis
+#   test   the same with requirements-dev.txt, Chromium and what drives it, curl, PostgreSQL, Redis,
+#          and the npm packages of tests/javascript
 #
 # A virtual environment whose stamp matches the requirements is left alone, so that a second
 # start costs nothing.  System packages are installed through apt (as root or with sudo that
@@ -212,6 +213,21 @@ need_redis() {
     missing "Redis" "Debian, Ubuntu: apt install redis-server; macOS: brew install redis"
 }
 
+# Node comes with requirements-dev.txt.  `npm ci` empties node_modules first, and the stamp with it.
+need_javascript() {
+    stamp=tests/javascript/node_modules/installed
+    wanted=$(cat requirements-dev.txt tests/javascript/package-lock.json | cksum)
+    [ "$(cat $stamp 2>/dev/null)" = "$wanted" ] && return
+    say "Installing the npm packages of tests/javascript …"
+    if PATH="$PWD/.venv/bin:$PATH" npm ci --prefix tests/javascript --ignore-scripts \
+        --no-audit --no-fund --loglevel=error >/dev/null; then
+        printf '%s\n' "$wanted" >$stamp
+    else
+        missing "what tests/javascript/package-lock.json names" \
+            "npm says above why; \`npm ci --prefix tests/javascript\` tries again"
+    fi
+}
+
 # To serve, everything is needed.  Tests skip what they cannot run, by name, but not in CI.
 missing() { # NAME HOW…
     name=$1
@@ -245,4 +261,5 @@ else
     need_curl
     need_postgresql
     need_redis
+    need_javascript
 fi

@@ -4,6 +4,8 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sysconfig
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -17,6 +19,8 @@ CHROMIUM = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+
+JAVASCRIPT = Path(__file__).parent / "javascript"
 
 
 def lacking(name: str) -> NoReturn:
@@ -40,6 +44,14 @@ def need_fingerprints() -> None:
 def need_curl() -> None:
     if shutil.which("curl") is None:
         lacking("curl")
+
+
+def node() -> str:
+    """The path of a Node that finds the npm packages of tests/javascript, for scripts there."""
+    program = shutil.which("node", path=sysconfig.get_path("scripts"))
+    if program is None or not (JAVASCRIPT / "node_modules" / "installed").exists():
+        lacking("Node with the packages of tests/javascript")
+    return program
 
 
 def chromium() -> str:
