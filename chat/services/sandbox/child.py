@@ -15,7 +15,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-from chat.services.sandbox.layers import Confinement, Limits, take_on, take_on_early
+from chat.services.sandbox.layers import Confinement, Limits, Stage, take_on
 
 LENGTH = struct.Struct("!I")  # of the JSON object that follows
 DONE = b"."  # on the channel: the result is complete
@@ -43,7 +43,7 @@ def live(
         restore_signals()
         failed: OSError | None = None
         try:
-            take_on_early(layers)
+            take_on(layers, Stage.FORK)
         except OSError as error:
             failed = error  # told to the one who asks
         if os.getppid() != helper:  # it died before the death signal was set
@@ -57,7 +57,8 @@ def live(
         if failed:
             raise failed
         limits = Limits(**request["limits"])
-        take_on(layers, Confinement(request["source"], directory, bool(arguments), limits))
+        confinement = Confinement(request["source"], directory, bool(arguments), limits)
+        take_on(layers, Stage.FILE, confinement)
         if arguments:
             environment = {**CLEAN_ENVIRONMENT, "HOME": directory}
             os.execve(arguments[0], arguments, environment)  # noqa: S606  (no shell is meant)

@@ -30,7 +30,7 @@ from typing import Any
 
 from chat.services.sandbox import system_calls
 from chat.services.sandbox.child import CLEAN_ENVIRONMENT, LENGTH, live
-from chat.services.sandbox.layers import missing_layers
+from chat.services.sandbox.layers import Stage, missing_layers, take_on
 
 MAX_REQUEST_BYTES = 1024 * 1024
 SPARE_CHILDREN = 1  # forked before they are asked for
@@ -362,6 +362,7 @@ def main() -> None:
     missing = missing_layers(options["directory"])
     system_calls.give_back_memory()  # what they may take is counted from here
     layers = frozenset(options["layers"]) - missing.keys()
+    take_on(layers, Stage.HELPER)
     helper = Helper(
         control, options["max_children"], tasks, missing, versions, unavailable, layers
     )

@@ -1,12 +1,13 @@
-"""The layers of the sandbox: what each stops, whether this machine has it, and how a child takes
-them on.  Every layer is applied by the forked child itself, before it sees the untrusted file."""
+"""The layers of the sandbox: what each stops, whether this machine has it, and how they are taken
+on.  A child has them all before it sees the untrusted file."""
 
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from typing import Any
 
 from chat.services.sandbox import system_calls
@@ -55,6 +56,10 @@ class Confinement:
     directory: str
     may_execute: bool
     limits: Limits
+
+
+# What a layer gets that does not depend on the file.
+NOTHING = Confinement("", "", may_execute=False, limits=Limits(0, 0, 0, 0))
 
 
 def shared_bytes() -> tuple[int, int]:
@@ -127,26 +132,33 @@ def confine_calls(confinement: Confinement) -> None:
     system_calls.restrict_calls(may_execute=confinement.may_execute)
 
 
+class Stage(Enum):
+    """When a layer is taken on, as early as it can be."""
+
+    HELPER = "by the helper, for all of its children"
+    FORK = "by a child, before it knows its file"
+    FILE = "by a child, for its file"
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``apply`` raises OSError where the machine lacks the layer; order matters (see LAYERS).
-
-    An ``early`` one is the same for every file: a child takes it on before it knows its own.
-    """
+    """``apply`` raises OSError where the machine lacks the layer; order matters (see LAYERS)."""
 
     name: str
     stops: str
     apply: Callable[[Confinement], None]
-    early: bool = False
+    stage: Stage = Stage.FILE
 
 
-# In the order in which a child takes them on, the early ones first: no new privileges before
-# Landlock and seccomp, seccomp last, since it denies what the others need.
+# Within a stage they are taken on in this order: no new privileges before Landlock and seccomp,
+# seccomp last, since it denies what the others need.  The network that the children of a helper
+# share has nothing in it; to make one for each, and to clear it away, takes locks of the whole
+# kernel, for which children waited up to 19 ms.
 LAYERS = (
     Layer("limits", "memory, CPU, file size, open files, core dumps", limit_resources),
-    Layer("death_signal", "children of a killed worker", end_with_parent, early=True),
-    Layer("no_new_privileges", "set-uid programs", gain_no_privileges, early=True),
-    Layer("network_namespace", "the network", leave_network, early=True),
+    Layer("death_signal", "children of a killed worker", end_with_parent, Stage.FORK),
+    Layer("no_new_privileges", "set-uid programs", gain_no_privileges, Stage.FORK),
+    Layer("network_namespace", "the network", leave_network, Stage.HELPER),
     Layer("landlock", "files besides this input and this output", confine_files),
     Layer("seccomp", "sockets, signals, ptrace, new processes", confine_calls),
 )
@@ -180,20 +192,12 @@ def why_missing(layer: Layer, confinement: Confinement) -> str:
     return reason or ("" if status == 0 else "taking it on ended the process")
 
 
-def take_on(names: frozenset[str], confinement: Confinement) -> None:
-    """Take on the named layers that are not early, all of them or an OSError naming the one that
+def take_on(names: frozenset[str], stage: Stage, confinement: Confinement = NOTHING) -> None:
+    """Take on the named layers of this stage, all of them or an OSError naming the one that
     failed."""
-    apply_each((layer for layer in LAYERS if layer.name in names and not layer.early), confinement)
-
-
-def take_on_early(names: frozenset[str]) -> None:
-    """As ``take_on``, those that are early."""
-    nothing = Confinement("", "", may_execute=False, limits=Limits(0, 0, 0, 0))
-    apply_each((layer for layer in LAYERS if layer.name in names and layer.early), nothing)
-
-
-def apply_each(layers: Iterable[Layer], confinement: Confinement) -> None:
-    for layer in layers:
+    for layer in LAYERS:
+        if layer.name not in names or layer.stage is not stage:
+            continue
         try:
             layer.apply(confinement)
         except OSError as error:

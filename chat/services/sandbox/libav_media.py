@@ -298,7 +298,8 @@ def limited(packets: Any, count: int) -> Iterator[Any]:
 
 
 def seconds(value: int | None, base: Fraction | None) -> float | None:
-    return None if value is None or not base else float(value * base)
+    # As float(value * base), without a fraction made and reduced for each packet.
+    return None if value is None or not base else value * base.numerator / base.denominator
 
 
 def fraction(value: Any) -> Fraction | None:

@@ -52,7 +52,7 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
             interpolation="AREA",
             threads=1,
         )
-        image: Image.Image = upright.to_image()
+        image = image_of(upright)
     except MemoryError as error:
         raise short_of_memory(error) from error
     except (av.error.FFmpegError, ValueError) as error:
@@ -60,6 +60,13 @@ def picture_of(frame: VideoFrame, request: FrameRequest) -> Image.Image:
     if turn := upright_turn(turned, display_matrix(frame)):
         image = image.transpose(turn)
     return tone_mapped(image, request.stream.transfer)
+
+
+def image_of(frame: VideoFrame) -> Image.Image:
+    """The same picture (rgb24) for Pillow.  PyAV's own way goes line by line: 1.6 ms, not 0.1."""
+    plane = frame.planes[0]
+    size = frame.width, frame.height
+    return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
 
 
 def deinterlaced(frame: VideoFrame) -> VideoFrame:
