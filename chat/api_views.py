@@ -8,11 +8,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chat.services.activity import Actor
+from chat.throttling import Throttle, count_address
 
 MAX_ID = 2**63 - 1  # of a 64-bit key; a larger number names nothing
 
@@ -56,6 +58,15 @@ class ApiView(APIView):
     """JSON or form fields in, JSON out; answers belong to one user and are not kept."""
 
     parser_classes = [BoundedJSONParser, FormParser]
+    throttle_classes = [Throttle]
+    throttle_scope: str | None = None  # of REQUESTS_PER_MINUTE; by the method when None
+
+    def scope_of(self, request: Request) -> str:
+        return self.throttle_scope or ("read" if request.method in SAFE_METHODS else "write")
+
+    def perform_authentication(self, request: Request) -> None:
+        count_address(request)
+        super().perform_authentication(request)
 
     @property
     def actor(self) -> Actor:

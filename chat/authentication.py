@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -27,6 +28,11 @@ class TokenAuthentication(KnoxTokenAuthentication):
         if not token.isalnum():
             raise AuthenticationFailed
         return super().authenticate_credentials(token)
+
+    def _cleanup_token(self, auth_token: Any) -> bool:
+        """Whether it has expired.  Knox would look for others that have, and delete them, at each
+        request; here the housekeeping does."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
 class HeaderCsrfSessionAuthentication(SessionAuthentication):

@@ -280,6 +280,11 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     "conflict": (409, "Someone changed this meanwhile. Load it again."),
     "unsupported_media_type": (415, "The request's Content-Type is not taken here."),
     "range_not_satisfiable": (416, "The range asked for lies outside the file."),
+    "locked_out": (
+        429,
+        "Too many failed attempts to sign in to this account from this address. "
+        "Wait as long as Retry-After says.",
+    ),
     "throttled": (429, "Too many requests. Wait as long as Retry-After says."),
     "quarantined": (451, "This video is held back by the moderators."),
     "server_error": (500, "Something failed on our side. It has been logged."),

@@ -1,7 +1,8 @@
 """Signing in and out of the API."""
 
-from django.contrib.auth import authenticate, get_user_model
-from django.contrib.auth.models import AbstractBaseUser, update_last_login
+from django.conf import settings
+from django.contrib.auth import authenticate, user_logged_in
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from knox.models import get_token_model
 from rest_framework.permissions import AllowAny
@@ -14,7 +15,11 @@ from chat.errors import ChatError
 from chat.models import ActivityLog
 from chat.serializers_chat import SignInSerializer
 from chat.services import activity
-from chat.services.activity import Actor, client_address
+from chat.services.activity import Actor
+from chat.services.client_address import client_address
+from chat.sign_in import record_failure
+
+Action = ActivityLog.Action
 
 
 class TokenView(ApiView):
@@ -22,20 +27,21 @@ class TokenView(ApiView):
 
     authentication_classes = []
     permission_classes = [AllowAny]
+    throttle_scope = "sign_in"
 
     def post(self, request: Request) -> Response:
         form = SignInSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        address = client_address(request)
-        user = authenticate(request, **form.validated_data)
+        user = authenticate(request._request, **form.validated_data)
         if user is None:
-            record_failure(form.validated_data["username"], address)
+            record_failure(request._request, form.validated_data["username"], "api")
             raise ChatError("authentication_failed")
         with transaction.atomic():
+            end_oldest_tokens(user, keep=settings.TOKENS_PER_USER - 1)
             record, token = get_token_model().objects.create(user=user)
-            update_last_login(None, user)  # type: ignore[arg-type]
-            actor = Actor(user=user, ip_address=address)
-            activity.record(ActivityLog.Action.SIGNED_IN, actor, user, details={"through": "api"})
+            user_logged_in.send(type(user), request=request._request, user=user)
+            actor = Actor(user=user, ip_address=client_address(request._request))
+            activity.record(Action.SIGNED_IN, actor, user, details={"through": "api"})
         return Response({"token": token, "expiry": record.expiry})
 
 
@@ -47,21 +53,27 @@ class LogoutView(ApiView):
     def post(self, request: Request) -> Response:
         token, actor = request.auth, self.actor
         with transaction.atomic():
-            activity.record(
-                ActivityLog.Action.SIGNED_OUT, actor, token.user, details={"through": "api"}
-            )
+            activity.record(Action.SIGNED_OUT, actor, token.user, details={"through": "api"})
             token.delete()
         return Response(status=204)
 
 
-def record_failure(username: str, address: str | None) -> None:
-    """One entry about the account that was tried, if there is one of that name."""
-    accounts = get_user_model().objects
-    tried: AbstractBaseUser | None = accounts.filter(username=username).first()
-    activity.record(
-        ActivityLog.Action.SIGN_IN_FAILED,
-        Actor(ip_address=address, command="not signed in"),
-        tried or get_user_model()(username=username),
-        outcome=ActivityLog.Outcome.REFUSED,
-        details={"through": "api"},
-    )
+class LogoutAllView(ApiView):
+    """Delete all tokens of the account, on whatever device they are."""
+
+    authentication_classes = [TokenAuthentication]
+
+    def post(self, request: Request) -> Response:
+        user, actor = request.auth.user, self.actor
+        with transaction.atomic():
+            tokens, _ = user.auth_token_set.all().delete()
+            details = {"through": "api", "tokens": tokens}
+            activity.record(Action.SIGNED_OUT, actor, user, details=details)
+        return Response(status=204)
+
+
+def end_oldest_tokens(user: AbstractBaseUser, keep: int) -> None:
+    """Whoever signs in once more is let in: what gives way is the token that is oldest."""
+    tokens = get_token_model().objects.filter(user=user)
+    newest = tokens.order_by("-created", "-digest").values_list("digest", flat=True)[:keep]
+    tokens.exclude(digest__in=list(newest)).delete()

@@ -26,6 +26,7 @@ class RenditionView(ApiView):
     """One stored rendition; takes the token of ``stream_url`` too."""
 
     authentication_classes = VideoStreamView.authentication_classes
+    throttle_scope = "transfer"
     kind: str
     extension: str
 

@@ -38,6 +38,11 @@ class ReceivingView(ApiView):
     max_files = 1
     conversation: Conversation | None = None
 
+    def scope_of(self, request: Request) -> str:
+        if request.content_type.startswith("multipart/form-data"):
+            return "upload"
+        return super().scope_of(request)
+
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Received]:
         """The body, for the block; a file that is refused is told to the activity log."""
@@ -134,6 +139,7 @@ class AttachmentView(ApiView):
 class VideoDownloadView(ApiView):
     """The file, to save: bytes of any attachment, videos or not, with ranges."""
 
+    throttle_scope = "transfer"
     as_attachment = True
     visit: str = Action.ATTACHMENT_DOWNLOADED
 
@@ -166,6 +172,7 @@ class ThumbnailView(ApiView):
     of the video: not logged."""
 
     authentication_classes = VideoStreamView.authentication_classes
+    throttle_scope = "transfer"
 
     def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
         attachment = viewable_attachment(request, attachment_id)

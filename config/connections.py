@@ -1,4 +1,5 @@
-"""DATABASE_URL and HUEY_URL: which database and which queue, as Django's and Huey's settings.
+"""DATABASE_URL, HUEY_URL and CACHE_URL: which database, queue and cache, as Django's and Huey's
+settings.
 
 Like ``config.env``: nonsense stops the process with a sentence that names the variable.  The
 sentences never repeat a password.
@@ -65,6 +66,23 @@ def env_queue(name: str, default_file: Path) -> dict[str, Any]:
     # Its tables are made by `migrate`, and not by each process at each start.
     connection = {"dsn": url, "create_tables": False}
     return {"huey_class": "huey.PostgresHuey", "connection": connection}
+
+
+def env_cache(name: str, default_folder: Path) -> dict[str, Any]:
+    """The entry of ``CACHES``: a folder of this machine, or ``redis://…``."""
+    url = os.environ.get(name, "").strip()
+    if not url:
+        # Files of SQLite, apart from the database: counting requests never waits for its lock.
+        return {
+            "BACKEND": "diskcache.DjangoCache",
+            "LOCATION": str(default_folder),
+            "SHARDS": 4,
+            # No fsync: what a crash of the machine loses is who asked how often in that minute.
+            "OPTIONS": {"size_limit": 64 * 1024**2, "sqlite_synchronous": 0},
+        }
+    scheme_of(name, url, ("redis", "rediss", "unix"))
+    check_redis(name, url)
+    return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
 
 
 def scheme_of(name: str, url: str, known: tuple[str, ...]) -> str:

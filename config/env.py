@@ -4,6 +4,7 @@ Every helper takes the variable's name and a default, and raises
 ``ImproperlyConfigured`` that names the variable, the value and what is accepted.
 """
 
+import ipaddress
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,6 +61,17 @@ def env_list(name: str, default: Iterable[str] = ()) -> list[str]:
     """A comma-separated list; empty items are dropped."""
     value = env_str(name)
     return [item.strip() for item in value.split(",") if item.strip()] if value else list(default)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def env_networks(name: str, default: Iterable[str] = ()) -> list[Network]:
+    """Addresses (``192.0.2.1``) and networks (``10.0.0.0/8``) with commas between them."""
+    try:
+        return [ipaddress.ip_network(item) for item in env_list(name, default)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={env_str(name)!r}: {error}.") from None
 
 
 def env_floats(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.connections import env_database, env_queue
+from config.connections import env_cache, env_database, env_queue
 from config.env import (
     env_bool,
     env_choice,
@@ -22,6 +22,7 @@ from config.env import (
     env_floats,
     env_int,
     env_list,
+    env_networks,
     env_path,
     env_str,
 )
@@ -63,9 +64,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = env_int("HSTS_SECONDS", 365 * 24 * 3600) if HTTPS else 0
 SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # load balancers ask over plain HTTP
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", False) else None
-)
+BEHIND_PROXY = env_bool("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+# Whose word about the client's address counts; see chat.services.client_address.
+TRUSTED_PROXIES = env_networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"])
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -101,6 +103,8 @@ INSTALLED_APPS = [
     "csp",
     "rest_framework",
     "knox",
+    "axes",
+    "corsheaders",
     "django_htmx",
     "django_tables2",
     "django_filters",
@@ -120,7 +124,27 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
+
+# Pages of these origins may use the API, with a token; cookies stay with our own pages.
+CORS_ALLOWED_ORIGINS = env_list("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_PREFLIGHT_MAX_AGE = 3600
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match",
+    "if-range", "range", "tus-resumable", "upload-checksum", "upload-defer-length",
+    "upload-length", "upload-metadata", "upload-offset", "x-csrftoken", "x-http-method-override",
+    "x-requested-with",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag",
+    "Idempotency-Key", "Last-Modified", "Location", "Retry-After", "Tus-Checksum-Algorithm",
+    "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Expires",
+    "Upload-Length", "Upload-Metadata", "Upload-Offset",
+]  # fmt: skip
+if CORS_ALLOWED_ORIGINS:
+    MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -144,6 +168,10 @@ TEMPLATES = [
 LOGIN_URL = "moderation:login"
 LOGIN_REDIRECT_URL = "moderation:videos"
 LOGOUT_REDIRECT_URL = "moderation:login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -154,8 +182,24 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# Failed sign-ins are counted by account and address together: a guesser locks out nobody but
+# himself, and not the others behind his address either.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = env_int("SIGN_IN_FAILURES", 8, minimum=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env_int("SIGN_IN_LOCK_MINUTES", 15, minimum=1))
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # Retry-After stays true
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "chat.services.client_address.network_of_client"
+AXES_LOCKOUT_CALLABLE = "chat.sign_in.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # the activity log has it
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 # --- Database -----------------------------------------------------------------------------------
 DATABASES = {"default": env_database("DATABASE_URL", DATA_DIR / "db.sqlite3")}
+
+# Shared by all processes; with several machines, Redis.
+CACHES = {"default": env_cache("CACHE_URL", DATA_DIR / "cache")}
 
 # --- Background work ----------------------------------------------------------------------------
 # The database is the record; Huey carries wake-ups only (see moderation.queues).
@@ -223,6 +267,19 @@ REST_FRAMEWORK = {
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Token",
     "TOKEN_TTL": timedelta(hours=env_int("TOKEN_HOURS", 24 * 14, minimum=1)),
+}
+TOKENS_PER_USER = env_int("TOKENS_PER_USER", 20, minimum=1)
+
+# Requests a minute of one person (who has not signed in: of one address); see chat.throttling.
+THROTTLE = env_bool("THROTTLE", True)
+REQUESTS_PER_MINUTE = {
+    "read": env_int("READS_PER_MINUTE", 600, minimum=1),
+    "write": env_int("WRITES_PER_MINUTE", 240, minimum=1),
+    "upload": env_int("UPLOADS_PER_MINUTE", 60, minimum=1),
+    "transfer": env_int("TRANSFERS_PER_MINUTE", 3000, minimum=1),  # thumbnails, ranges, parts
+    "sign_in": env_int("SIGN_INS_PER_MINUTE", 20, minimum=1),
+    # All requests of one address, whoever signed them.
+    "address": env_int("ADDRESS_REQUESTS_PER_MINUTE", 12_000, minimum=1),
 }
 
 # --- Video limits, each with its unit -----------------------------------------------------------

@@ -1,11 +1,14 @@
-"""What is not kept for ever: the details of jobs that ended long ago."""
+"""What is not kept for ever: the details of jobs that ended long ago, and ways in that expired."""
 
 from datetime import timedelta
+from importlib import import_module
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
+from knox.models import get_token_model
 
 from moderation.models import Chunk, Failure, Interruption, Job
 
@@ -38,3 +41,11 @@ def _clear_details(job_id: int) -> bool:
         Interruption.objects.filter(job_id=job_id).delete()
         Chunk.objects.create(job_id=job_id, **{name: sums[f"sum_{name}"] for name in COUNTS})
     return True
+
+
+def clear_expired() -> None:
+    """Delete tokens and sessions that have ended, and failed sign-ins that no longer count."""
+    now = timezone.now()
+    get_token_model().objects.filter(expiry__lt=now).delete()
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    AccessAttempt.objects.filter(attempt_time__lt=now - settings.AXES_COOLOFF_TIME).delete()

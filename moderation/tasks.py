@@ -102,6 +102,11 @@ def clear_old_details() -> None:
     housekeeping.clear_old_details()
 
 
+@periodic_task(crontab(hour="4", minute="7"), apart=timedelta(hours=12))
+def clear_expired() -> None:
+    housekeeping.clear_expired()
+
+
 @on_startup(JOBS)
 def sweep_on_startup() -> None:
     """Go on at once with what the last consumer left."""

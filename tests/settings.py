@@ -20,4 +20,6 @@ STORAGES = {  # templates may name static files that nothing has collected
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+THROTTLE = False  # those of the tests about it switch it on
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 JOBS_NICE, JOBS_IO_PRIORITY = 0, "normal"  # what is called in the tests' process changes it

@@ -185,7 +185,8 @@ def variables_read() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
                 and re.fullmatch(
-                    r"env_(str|bool|int|floats?|list|choice|path|database|queue)", node.func.id
+                    r"env_(str|bool|int|floats?|list|networks|choice|path|database|queue|cache)",
+                    node.func.id,
                 )
                 and isinstance(node.args[0], ast.Constant)
             ):

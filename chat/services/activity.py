@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_ipv46_address
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
 from chat.models import ActivityLog, Conversation
+from chat.services.client_address import client_address
 
 # A player asks for one file in many ranges; those within this time are one download.
 SAME_VISIT = timedelta(minutes=10)
@@ -49,22 +47,6 @@ class Actor:
 
 
 SYSTEM = Actor()
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The client's IP address; the proxy's word counts only when ``BEHIND_PROXY`` is set.
-
-    None for what is no address, such as one with a port: the log must not fail over it.
-    """
-    address = request.META.get("REMOTE_ADDR", "")
-    if settings.SECURE_PROXY_SSL_HEADER:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        address = forwarded.rpartition(",")[2].strip() or address
-    try:
-        validate_ipv46_address(address)
-    except ValidationError:
-        return None
-    return str(address)
 
 
 def entry(

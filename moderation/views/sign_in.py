@@ -2,13 +2,14 @@
 
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from chat.models import ActivityLog
 from chat.services import activity
 from chat.services.activity import Actor
+from chat.sign_in import record_failure
 
 
 class LoginView(auth_views.LoginView):
@@ -23,12 +24,7 @@ class LoginView(auth_views.LoginView):
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         name = str(form.data.get("username", ""))[:150].replace("\0", "")  # PostgreSQL takes none
-        activity.record(
-            ActivityLog.Action.SIGN_IN_FAILED,
-            Actor(ip_address=activity.client_address(self.request)),
-            User.objects.filter(username=name).first() or User(username=name),
-            outcome=ActivityLog.Outcome.REFUSED,
-        )
+        record_failure(self.request, name, "dashboard")
         return super().form_invalid(form)
 
 

@@ -91,7 +91,7 @@ class TestList:
         for more in (1, 5):
             for _ in range(more):
                 as_owner.post(LIST, {"participants": ["member"]})
-            with django_assert_num_queries(4):  # token, its siblings, page, participants
+            with django_assert_num_queries(3):  # token, page, participants
                 as_owner.get(LIST)
 
 
