@@ -52,7 +52,8 @@ def chat_error_response(error: ChatError) -> Response:
     detail = getattr(error, "detail", "")
     level = logging.WARNING if error.status >= 500 else logging.INFO
     logger.log(level, "answered %s %s (%s)", error.status, error.code, detail)
-    response = Response({"detail": error.message, "code": error.code}, status=error.status)
+    body = {"detail": error.message, "code": error.code, **error.facts}
+    response = Response(body, status=error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Token"
     if error.status == 503:

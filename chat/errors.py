@@ -5,6 +5,7 @@ dashboard and the guide all use these codes and sentences.  Everything else a cl
 in ``API_ERRORS``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -227,10 +228,14 @@ class ChatError(Exception):
         code: a key of ``OUTCOMES`` or ``API_ERRORS``; anything else is a programming error.
         message: what happened and what to do, for the person who asked; the table's sentence
             when empty.
+        facts: what else the answer says, beside ``detail`` and ``code``.
     """
 
-    def __init__(self, code: str, message: str = "") -> None:
+    def __init__(
+        self, code: str, message: str = "", *, facts: Mapping[str, str] | None = None
+    ) -> None:
         self.code = code
+        self.facts = facts or {}
         self.status, default = self.lookup(code)
         self.message = message or default
         super().__init__(f"{code}: {self.message}")
@@ -277,6 +282,7 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     "no_rendition": (404, "This video has none of these, or not yet: its address is null."),
     "method_not_allowed": (405, "This address does not take that method; see the Allow header."),
     "not_acceptable": (406, "The answer cannot be given in the format asked for."),
+    "must_be_kept": (409, "The moderators keep this for now: it cannot be deleted yet."),
     "conflict": (409, "Someone changed this meanwhile. Load it again."),
     "unsupported_media_type": (415, "The request's Content-Type is not taken here."),
     "range_not_satisfiable": (416, "The range asked for lies outside the file."),
@@ -287,5 +293,6 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     ),
     "throttled": (429, "Too many requests. Wait as long as Retry-After says."),
     "quarantined": (451, "This video is held back by the moderators."),
+    "removed": (451, "This video was removed by the moderators."),
     "server_error": (500, "Something failed on our side. It has been logged."),
 }

@@ -13,7 +13,12 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from chat.activity_log import ActivityLog as ActivityLog
+from chat.moderated import HeldContent as HeldContent
+from chat.moderated import Moderated
+from chat.moderated import Visibility as _Visibility
 from chat.rendition import Rendition
+from chat.report import Report as Report
+from chat.report import ReportCase as ReportCase
 from chat.services.fingerprints import FrameHash, unpack
 
 if TYPE_CHECKING:
@@ -133,11 +138,15 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
         Quarantined files are included (their participants get 451); removed ones, and those of
         deleted messages, are not.
         """
+        return self.known_to(user).exclude(visibility=Attachment.Visibility.REMOVED)
+
+    def known_to(self, user: Visitor) -> Self:
+        """As ``visible_to``, with the removed ones: what ``user`` is told was removed."""
         deleted = Message.objects.filter(pk=OuterRef("message_id"), deleted_at__isnull=False)
         return self.filter(
             Exists(Participant.objects.current().of(user, OuterRef("conversation_id"))),
             ~Exists(deleted),
-        ).exclude(visibility=Attachment.Visibility.REMOVED)
+        )
 
     def videos(self) -> Self:
         return self.filter(kind=Attachment.Kind.VIDEO)
@@ -212,7 +221,9 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
         return self.ready().filter(Exists(failures.exclude(failure_code="")))
 
 
-class Attachment(models.Model):
+class Attachment(Moderated):
+    Visibility = _Visibility
+
     class Kind(models.TextChoices):
         VIDEO = "video", "video"
         IMAGE = "image", "image"
@@ -224,11 +235,6 @@ class Attachment(models.Model):
         PROCESSING = "processing", "processing"
         READY = "ready", "ready"
         FAILED = "failed", "failed"
-
-    class Visibility(models.TextChoices):
-        VISIBLE = "visible", "visible"
-        QUARANTINED = "quarantined", "quarantined"
-        REMOVED = "removed", "removed"
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
     message = models.ForeignKey(
@@ -267,7 +273,6 @@ class Attachment(models.Model):
     failure_detail = models.TextField(blank=True, help_text="for operators")
     processed_at = models.DateTimeField(null=True, blank=True)
     pipeline_version = models.PositiveSmallIntegerField(default=0)
-    visibility = models.CharField(max_length=12, choices=Visibility, default=Visibility.VISIBLE)
     placeholder = models.CharField(
         max_length=60, blank=True, help_text="ThumbHash of the poster, base64"
     )
@@ -290,6 +295,12 @@ class Attachment(models.Model):
             models.Index(fields=["kind", "duration", "-id"], name="attachment_by_duration"),
             models.Index(fields=["uploaded_by", "-id"], name="attachment_by_uploader"),
             models.Index(fields=["sha256"], name="attachment_by_sha256"),
+            models.Index(fields=["kind", "visibility", "-id"], name="attachment_by_visibility"),
+            models.Index(
+                fields=["removed_at"],
+                name="attachment_removed",
+                condition=Q(removed_at__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

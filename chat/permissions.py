@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from chat.errors import ChatError
 from chat.models import Attachment, Conversation, Message, Participant
+from chat.services.attachments import held_back
 
 M = TypeVar("M", bound=Model)
 
@@ -21,15 +22,19 @@ def visible_message(request: Request, message_id: int) -> Message:
 
 
 def visible_attachment(request: Request, attachment_id: int) -> Attachment:
-    visible = Attachment.objects.visible_to(request.user).select_related("uploaded_by")
-    return one(visible, attachment_id)
+    """Raises ChatError ``removed`` where moderators removed it: its participants are told."""
+    known = Attachment.objects.known_to(request.user).select_related("uploaded_by")
+    attachment = one(known, attachment_id)
+    if attachment.visibility == Attachment.Visibility.REMOVED:
+        raise held_back(attachment, request.user)
+    return attachment
 
 
 def viewable_attachment(request: Request, attachment_id: int) -> Attachment:
-    """Whose bytes may be sent: raises ChatError ``quarantined`` while moderators hold it."""
+    """Whose bytes may be sent: raises ChatError ``quarantined`` while moderators hold it back."""
     attachment = visible_attachment(request, attachment_id)
     if attachment.visibility != Attachment.Visibility.VISIBLE:
-        raise ChatError("quarantined")
+        raise held_back(attachment, request.user)
     return attachment
 
 

@@ -229,6 +229,11 @@ JOB_RETRY_SECONDS = env_floats("JOB_RETRY_SECONDS", [30, 120, 600], minimum=0.1)
 JOB_KEEP_DAYS = env_int("JOB_KEEP_DAYS", 90, minimum=1)
 VERIFY_AGAIN_DAYS = env_int("VERIFY_AGAIN_DAYS", 90, minimum=1)
 
+# --- Decisions ----------------------------------------------------------------------------------
+DECISION_UNDO_MINUTES = env_int("DECISION_UNDO_MINUTES", 15, minimum=1)
+# The bytes of a removed video are deleted afterwards, unless they are under hold.
+REMOVED_RETENTION_DAYS = env_int("REMOVED_RETENTION_DAYS", 30)
+
 # --- Time and language --------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

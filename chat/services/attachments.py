@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from django.db import transaction
 
 from chat.errors import ChatError, VideoError
-from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
+from chat.models import ActivityLog, Attachment, Conversation, Message, Participant, Visitor
+from chat.moderated import held_reason
 from chat.rendition import Rendition
 from chat.services import activity, wakeups
 from chat.services.activity import Actor
@@ -113,12 +114,24 @@ def upload(
 
 
 def save(attachment: Attachment, actor: Actor, message: Message | None = None) -> None:
-    """Write row and log entry, in the caller's transaction."""
+    """Write row and log entry, in the caller's transaction; quarantined where moderators hold
+    these bytes."""
     attachment.message = message
+    details = hold_known_bytes(attachment)
     attachment.save(force_insert=True)
-    activity.record(ActivityLog.Action.ATTACHMENT_UPLOADED, actor, attachment)
+    activity.record(ActivityLog.Action.ATTACHMENT_UPLOADED, actor, attachment, details=details)
     if attachment.is_ready:
         wakeups.video_became_ready(attachment)
+
+
+def hold_known_bytes(attachment: Attachment) -> dict[str, str]:
+    """Quarantine an unsaved attachment whose bytes are held; what the log is to say of it."""
+    reason = held_reason(attachment.sha256)
+    if not reason:
+        return {}
+    attachment.visibility = Attachment.Visibility.QUARANTINED
+    attachment.decision_reason = reason
+    return {"quarantined_as": reason}
 
 
 def require_participant(conversation: Conversation, actor: Actor) -> None:
@@ -151,7 +164,8 @@ def delete(attachment: Attachment, actor: Actor) -> None:
 
     Raises:
         ChatError: ``permission_denied`` unless the actor uploaded it or owns the conversation;
-            ``quarantined`` while moderators hold it.
+            ``quarantined`` while moderators hold it back, ``must_be_kept`` while its bytes are
+            under hold.
     """
     with transaction.atomic():
         locked = Attachment.objects.select_for_update().filter(pk=attachment.pk).first()
@@ -162,11 +176,22 @@ def delete(attachment: Attachment, actor: Actor) -> None:
         ):
             raise ChatError("permission_denied")
         if locked.visibility == Attachment.Visibility.QUARANTINED:
-            raise ChatError("quarantined")
+            raise held_back(locked, actor.user)
+        if locked.keeps_its_bytes:
+            raise ChatError("must_be_kept")
         activity.record(ActivityLog.Action.ATTACHMENT_DELETED, actor, locked)
         after_commit = files_deleter([locked])
         locked.delete()
         transaction.on_commit(after_commit, robust=True)
+
+
+def held_back(attachment: Attachment, user: Visitor | None) -> ChatError:
+    """The error for an attachment that moderators hold back: its uploader is told why."""
+    code = "removed" if attachment.visibility == Attachment.Visibility.REMOVED else "quarantined"
+    if user is None or attachment.uploaded_by_id != user.pk or not attachment.decision_reason:
+        return ChatError(code)
+    facts = {"reason": attachment.decision_reason, "note": attachment.decision_note}
+    return ChatError(code, facts=facts)
 
 
 def owns(actor: Actor, conversation_id: int) -> bool:

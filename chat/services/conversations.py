@@ -41,13 +41,15 @@ def delete(conversation: Conversation, actor: Actor) -> None:
 
     Raises:
         ChatError: ``permission_denied`` unless the actor owns it; ``quarantined`` while
-            moderators hold a file in it.
+            moderators hold back a file in it, ``must_be_kept`` while the bytes of one are kept.
     """
     require_owner(conversation, actor)
     with transaction.atomic():
         attachments = list(conversation.attachments.select_for_update().order_by("id"))
         if any(a.visibility == Attachment.Visibility.QUARANTINED for a in attachments):
             raise ChatError("quarantined")
+        if any(a.keeps_its_bytes for a in attachments):
+            raise ChatError("must_be_kept")
         activity.record(
             Action.CONVERSATION_DELETED,
             actor,

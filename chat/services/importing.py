@@ -14,6 +14,7 @@ from django.db import transaction
 from chat.models import ActivityLog, Attachment, Conversation, attachment_file_name
 from chat.services import activity
 from chat.services.activity import Actor
+from chat.services.attachments import hold_known_bytes
 
 READ_BYTES = 1024 * 1024
 
@@ -95,8 +96,10 @@ def import_video(
             attachment.sha256 = source.sha256.hexdigest()
             attachment.size = source.bytes_read
             with transaction.atomic():
+                details = hold_known_bytes(attachment)
                 attachment.save()
-                activity.record(ActivityLog.Action.ATTACHMENT_IMPORTED, actor, attachment)
+                action = ActivityLog.Action.ATTACHMENT_IMPORTED
+                activity.record(action, actor, attachment, details=details)
         except BaseException:
             storage.delete(name)
             raise

@@ -52,7 +52,8 @@ def send(
 
 
 def adopt(message: Message, attachment_ids: Sequence[int]) -> None:
-    """Make the sender's own loose uploads in this conversation part of the message.
+    """Make the sender's own loose uploads in this conversation part of the message; quarantined
+    ones too, which appear in it once they are restored.
 
     The condition is in the UPDATE: of two messages that name the same upload, one gets it.
     """
@@ -62,7 +63,7 @@ def adopt(message: Message, attachment_ids: Sequence[int]) -> None:
         conversation=message.conversation,
         uploaded_by=message.sender,
         message=None,
-        visibility=Attachment.Visibility.VISIBLE,
+        visibility__in=[Attachment.Visibility.VISIBLE, Attachment.Visibility.QUARANTINED],
     ).update(message=message)
     if adopted != len(wanted):
         raise ChatError("unusable_attachments")

@@ -86,10 +86,34 @@ def test_wrong_method(path: str, video: Attachment, as_member: APIClient) -> Non
 
 
 @EVERY
-def test_removed(path: str, video: Attachment, as_member: APIClient) -> None:
+def test_removed(
+    path: str, video: Attachment, as_member: APIClient, as_outsider: APIClient
+) -> None:
     Attachment.objects.update(visibility=Attachment.Visibility.REMOVED)
 
-    assert as_member.get(path.format(video.pk)).status_code == 404
+    response = as_member.get(path.format(video.pk))
+
+    assert (response.status_code, response.json()["code"]) == (451, "removed")
+    assert as_outsider.get(path.format(video.pk)).status_code == 404
+
+
+def test_the_uploader_is_told_why(
+    video: Attachment, as_member: APIClient, as_owner: APIClient
+) -> None:
+    Attachment.objects.update(
+        visibility=Attachment.Visibility.QUARANTINED,
+        decision_reason="violence",
+        decision_note="Cut the last scene.",
+    )
+    path = PATHS["download"].format(video.pk)
+
+    assert as_member.get(path).json() == {
+        "detail": "This video is held back by the moderators.",
+        "code": "quarantined",
+        "reason": "violence",
+        "note": "Cut the last scene.",
+    }
+    assert set(as_owner.get(path).json()) == {"detail", "code"}
 
 
 @EVERY
@@ -386,6 +410,14 @@ class TestDelete:
         Attachment.objects.update(visibility=Attachment.Visibility.QUARANTINED)
 
         assert as_member.delete(self.path.format(video.pk)).status_code == 451
+        assert Attachment.objects.exists()
+
+    def test_under_hold_it_stays_too(self, video: Attachment, as_member: APIClient) -> None:
+        Attachment.objects.update(on_hold=True)
+
+        response = as_member.delete(self.path.format(video.pk))
+
+        assert (response.status_code, response.json()["code"]) == (409, "must_be_kept")
         assert Attachment.objects.exists()
 
 

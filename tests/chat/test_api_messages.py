@@ -122,7 +122,7 @@ class TestSend:
         assert response.status_code == 413
         assert stored_files() == []
 
-    @pytest.mark.parametrize("what", ["foreign", "elsewhere", "used", "held", "twice"])
+    @pytest.mark.parametrize("what", ["foreign", "elsewhere", "used", "removed", "held", "twice"])
     def test_whose_attachments(
         self,
         what: str,
@@ -138,6 +138,7 @@ class TestSend:
             "foreign": {"uploaded_by": owner},
             "elsewhere": {"conversation": other},
             "used": {"message": Message.objects.create(conversation=other)},
+            "removed": {"visibility": Attachment.Visibility.REMOVED},
             "held": {"visibility": Attachment.Visibility.QUARANTINED},
             "twice": {},
         }[what]
@@ -145,7 +146,7 @@ class TestSend:
 
         response = as_member.post(path, {"attachments": [attachment.pk, attachment.pk]})
 
-        assert response.status_code == (201 if what == "twice" else 400)
+        assert response.status_code == (201 if what in ("twice", "held") else 400)
 
     @pytest.mark.parametrize(
         ("data", "field"),

@@ -1,0 +1,413 @@
+"""Decisions on attachments: what each changes, versions, copies, undo, holds; on each database."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from chat.models import ActivityLog, Attachment, Conversation, HeldContent, Report, ReportCase
+from chat.services import reports
+from chat.services.activity import Actor
+from chat.services.attachments import hold_known_bytes
+from moderation import decisions
+from moderation.decisions import DecidedMeanwhile, Verdict
+from moderation.models import Decision
+from tests.conftest import person
+from tests.moderation.installation import installation
+from tests.moderation.pages import video
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
+
+QUARANTINE = Verdict("quarantine", "violence", "seen in full", "Cut the last scene.")
+REMOVE = Verdict("remove", "illegal")
+RESTORE = Verdict("restore", internal_note="a film scene")
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def anna(moderator: User) -> Actor:
+    return Actor(user=moderator, ip_address="192.0.2.7")
+
+
+@pytest.fixture
+def bert(db: None) -> Actor:
+    return Actor(user=person("bert"))
+
+
+@pytest.fixture
+def clip(conversation: Conversation) -> Attachment:
+    return video(conversation, sha256=SHA)
+
+
+def log() -> list[str]:
+    return list(ActivityLog.objects.order_by("id").values_list("action", flat=True))
+
+
+def decide(attachment: Attachment, verdict: Verdict, actor: Actor, **kwargs: Any) -> Decision:
+    """On the attachment as it is now."""
+    attachment.refresh_from_db()
+    outcome = decisions.decide(
+        attachment.pk, attachment.decision_version, verdict, actor, **kwargs
+    )
+    attachment.refresh_from_db()
+    (decision,) = [each for each in outcome.decided if each.attachment_id == attachment.pk]
+    return decision
+
+
+def state(attachment: Attachment) -> dict[str, Any]:
+    attachment.refresh_from_db()
+    return {name: getattr(attachment, name) for name in decisions.CHANGED}
+
+
+def test_a_quarantine_says_who_why_and_when(clip: Attachment, anna: Actor) -> None:
+    decision = decide(clip, QUARANTINE, anna)
+
+    assert (clip.visibility, clip.decision_reason, clip.decision_version) == (
+        "quarantined", "violence", 1,
+    )  # fmt: skip
+    assert clip.decision_note == "Cut the last scene."
+    decision.refresh_from_db()
+    assert (decision.decided_by, decision.decided_by_name) == (anna.user, "moderator")
+    assert (decision.internal_note, decision.sha256, decision.version) == ("seen in full", SHA, 1)
+    (entry,) = ActivityLog.objects.all()
+    assert (entry.action, entry.actor, entry.object_id) == (
+        "attachment_quarantined", anna.user, clip.pk,
+    )  # fmt: skip
+    assert entry.ip_address == "192.0.2.7"
+    assert (entry.details["reason"], entry.details["from"]) == ("violence", "visible")
+
+
+def test_each_verb_writes_one_entry(clip: Attachment, anna: Actor) -> None:
+    for verb in ("quarantine", "restore", "remove", "hold", "release", "restore"):
+        decide(clip, Verdict(verb, "spam"), anna)
+
+    assert log() == [
+        "attachment_quarantined", "attachment_restored", "attachment_removed", "hold_set",
+        "hold_released", "attachment_restored",
+    ]  # fmt: skip
+    assert state(clip) == {
+        "visibility": "visible", "decision_reason": "", "decision_note": "", "on_hold": False,
+        "removed_at": None,
+    }  # fmt: skip
+    assert clip.decision_version == 6
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields"),
+    [
+        ("quarantine", {"visibility": "quarantined"}),
+        ("restore", {}),
+        ("remove", {"visibility": "removed"}),
+        ("hold", {"on_hold": True}),
+        ("release", {}),
+        ("dismiss", {}),
+        ("restore", {"visibility": "removed", "erased_at": "2026-01-01T00:00Z"}),
+        ("quarantine", {"visibility": "removed", "erased_at": "2026-01-01T00:00Z"}),
+        ("hold", {"visibility": "removed", "erased_at": "2026-01-01T00:00Z"}),
+    ],
+)
+def test_what_would_change_nothing_is_not_decided(
+    conversation: Conversation, anna: Actor, verb: str, fields: dict[str, Any]
+) -> None:
+    attachment = video(conversation, **fields)
+
+    outcome = decisions.decide(attachment.pk, 0, Verdict(verb, "spam"), anna)
+
+    assert (outcome.unchanged, outcome.decided) == ([attachment.pk], [])
+    assert not ActivityLog.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"), [("quarantine", ""), ("remove", "x"), ("undo", "spam"), ("", "spam")]
+)
+def test_nonsense_is_no_verdict(action: str, reason: str) -> None:
+    with pytest.raises(ValueError, match="is not one of"):
+        Verdict(action, reason)
+
+
+def test_the_second_of_two_learns_what_the_first_decided(
+    clip: Attachment, anna: Actor, bert: Actor
+) -> None:
+    decide(clip, QUARANTINE, anna)
+
+    with pytest.raises(DecidedMeanwhile) as late:
+        decisions.decide(clip.pk, 0, REMOVE, bert)
+
+    assert late.value.latest
+    assert late.value.latest.decided_by_name == "moderator"
+    assert late.value.latest.action == "quarantine"
+    assert state(clip)["visibility"] == "quarantined"
+    assert log() == ["attachment_quarantined"]
+
+
+# In an installation's shell: its database is a file or a server, and each thread has a connection.
+RACE = """
+import json, threading
+from django.contrib.auth.models import User
+from chat.models import *
+from chat.services.activity import Actor
+from moderation import decisions
+from moderation.models import Decision
+
+conversation = Conversation.objects.create(title="Race")
+people = [User.objects.create_user(name) for name in ("anna", "bert")]
+verdicts = [decisions.Verdict("quarantine", "violence"), decisions.Verdict("remove", "illegal")]
+
+def decide(number, ids, ready, results):
+    try:
+        ready.wait()
+        copies = dict.fromkeys(ids[1:], 0)
+        results[number] = decisions.decide(
+            ids[0], 0, verdicts[number], Actor(user=people[number]), copies=copies
+        )
+    except Exception as error:
+        results[number] = error
+    finally:
+        connection.close()
+
+rounds = []
+for _ in range(8):
+    ids = [
+        Attachment.objects.create(
+            conversation=conversation, kind="video", size=1, sha256="ab" * 32, file="x"
+        ).pk
+        for _ in range(4)
+    ]
+    ready, results = threading.Barrier(2, timeout=30), {}
+    threads = [
+        threading.Thread(target=decide, args=(number, ids, ready, results)) for number in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    rounds.append({
+        "late": [
+            [each.latest.attachment_id == ids[0], each.latest.action]
+            for each in results.values()
+            if isinstance(each, decisions.DecidedMeanwhile)
+        ],
+        "done": [
+            [each.decided[0].action, len(each.decided), len(each.overtaken)]
+            for each in results.values()
+            if isinstance(each, decisions.Outcome)
+        ],
+        "errors": [repr(each) for each in results.values()],
+        "rows": sorted(
+            Attachment.objects.filter(pk__in=ids)
+            .order_by().values_list("visibility", "decision_version").distinct()
+        ),
+        "decisions": Decision.objects.filter(attachment__in=ids).count(),
+        "entries": ActivityLog.objects.filter(object_type="attachment", object_id__in=ids).count(),
+    })
+print(json.dumps(rounds))
+"""
+
+
+def test_of_two_at_the_same_moment_one_decides(tmp_path: Path) -> None:
+    with installation(tmp_path / "data") as site:
+        rounds = json.loads(site.python(RACE))
+    for found in rounds:
+        (winner,) = found["done"]
+        (late,) = found["late"]
+        assert late == [True, winner[0]], found  # and it is told what the other decided
+        assert winner[1:] == [4, 0], found
+        became = {"quarantine": "quarantined", "remove": "removed"}[winner[0]]
+        assert found["rows"] == [[became, 1]]
+        assert (found["decisions"], found["entries"]) == (4, 4)
+
+
+class TestSameBytes:
+    def test_copies_are_decided_on_together(
+        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
+    ) -> None:
+        copy, changed, other = (video(conversation, sha256=SHA) for _ in range(3))
+        decide(changed, Verdict("hold"), bert)
+        assert {each.pk for each in decisions.copies_of(clip)} == {
+            copy.pk, changed.pk, other.pk,
+        }  # fmt: skip
+
+        outcome = decisions.decide(
+            clip.pk, 0, QUARANTINE, anna, copies={copy.pk: 0, changed.pk: 0}
+        )
+
+        assert {each.attachment_id for each in outcome.decided} == {clip.pk, copy.pk}
+        assert [d.decided_by_name for d in outcome.overtaken.values() if d] == ["bert"]
+        assert state(copy)["visibility"] == "quarantined"
+        assert state(changed)["visibility"] == state(other)["visibility"] == "visible"
+        assert log()[1:] == ["attachment_quarantined"] * 2
+
+    def test_a_copy_that_came_meanwhile_is_decided_on_too(
+        self, clip: Attachment, conversation: Conversation, anna: Actor
+    ) -> None:
+        newer = video(conversation, sha256=SHA)
+
+        decide(clip, REMOVE, anna, newer_copies_than=clip.pk)
+
+        assert state(newer)["visibility"] == "removed"
+
+    def test_what_is_sent_later_is_held(
+        self, clip: Attachment, conversation: Conversation, anna: Actor
+    ) -> None:
+        def sent(sha256: str = SHA) -> str:
+            attachment = Attachment(conversation=conversation, sha256=sha256)
+            hold_known_bytes(attachment)
+            return f"{attachment.visibility} {attachment.decision_reason}"
+
+        assert sent() == "visible "
+        decide(clip, QUARANTINE, anna)
+        assert sent() == "quarantined violence"
+        assert sent("cd" * 32) == sent("") == "visible "
+        decide(clip, REMOVE, anna)
+        assert sent() == "quarantined illegal"
+        decide(clip, RESTORE, anna)
+        assert sent() == "visible "
+        decide(clip, Verdict("remove", "privacy", hold_same_bytes=False), anna)
+        assert sent() == "visible "
+
+    def test_undoing_gives_the_bytes_free_unless_a_copy_was_decided_on_since(
+        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
+    ) -> None:
+        first = decide(clip, QUARANTINE, anna)
+        decisions.undo(first.batch, anna)
+        assert not HeldContent.objects.exists()
+
+        second = decide(clip, QUARANTINE, anna)
+        decide(video(conversation, sha256=SHA), REMOVE, bert)
+        decisions.undo(second.batch, anna)
+        assert HeldContent.objects.get().reason == "illegal"
+
+        restored = decide(clip, REMOVE, anna), decide(clip, RESTORE, anna)
+        assert not HeldContent.objects.exists()
+        decisions.undo(restored[1].batch, anna)
+        assert HeldContent.objects.get().reason == "illegal"
+
+
+class TestUndo:
+    def test_all_is_as_it_was(
+        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
+    ) -> None:
+        decide(clip, QUARANTINE, anna)
+        before = state(clip)
+        copy = video(conversation, sha256=SHA)
+        removal = decide(clip, REMOVE, bert, copies={copy.pk: 0})
+        assert clip.removed_at
+
+        outcome = decisions.undo(removal.batch, anna)
+
+        assert len(outcome.decided) == 2
+        assert state(clip) == before
+        assert state(copy)["visibility"] == "visible"
+        assert clip.decision_version == 3
+        removal.refresh_from_db()
+        assert removal.undone_at
+        assert removal.undone_by.decided_by_name == "moderator"
+        assert log()[-2:] == ["decision_undone"] * 2
+        again = decisions.undo(removal.batch, anna)
+        assert (again.decided, sorted(again.unchanged)) == ([], [clip.pk, copy.pk])
+
+    def test_what_was_decided_on_since_is_left(
+        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
+    ) -> None:
+        copy = video(conversation, sha256=SHA)
+        decision = decide(clip, QUARANTINE, anna, copies={copy.pk: 0})
+        decide(clip, REMOVE, bert)
+
+        outcome = decisions.undo(decision.batch, anna)
+
+        assert list(outcome.overtaken) == [clip.pk]
+        assert state(clip)["visibility"] == "removed"
+        assert state(copy)["visibility"] == "visible"
+
+    def test_only_for_a_while(self, clip: Attachment, anna: Actor, settings: Any) -> None:
+        decision = decide(clip, QUARANTINE, anna)
+        past = timezone.now() - timedelta(minutes=settings.DECISION_UNDO_MINUTES, seconds=1)
+        Decision.objects.update(created_at=past)
+
+        assert decisions.undo(decision.batch, anna).unchanged == [clip.pk]
+        assert state(clip)["visibility"] == "quarantined"
+
+
+class TestReports:
+    @pytest.fixture
+    def reported(self, clip: Attachment, owner: User, member: User) -> Attachment:
+        for user in (owner, member):
+            reports.report(clip, Actor(user=user), "hate", "", 3.5)
+        return clip
+
+    @pytest.mark.parametrize("verb", ["quarantine", "remove", "dismiss"])
+    def test_deciding_settles_them_and_undoing_opens_them(
+        self, reported: Attachment, anna: Actor, verb: str
+    ) -> None:
+        waiting = ReportCase.objects.get()
+        assert (waiting.reports, waiting.open_reports) == (2, 2)
+
+        decision = decide(reported, Verdict(verb, "hate"), anna)
+
+        assert set(Report.objects.values_list("decision_id", flat=True)) == {decision.pk}
+        settled = ReportCase.objects.get()
+        assert (settled.reports, settled.open_reports, settled.waiting_since) == (2, 0, None)
+        assert ActivityLog.objects.order_by("id").last().details["reports_settled"] == 2  # type: ignore[union-attr]
+        decisions.undo(decision.batch, anna)
+        again = ReportCase.objects.get()
+        assert (again.open_reports, again.waiting_since) == (2, waiting.waiting_since)
+
+    def test_who_reported_it_again_has_one_open_report(
+        self, reported: Attachment, anna: Actor, owner: User
+    ) -> None:
+        decision = decide(reported, Verdict("dismiss"), anna)
+        reports.report(reported, Actor(user=owner), "spam", "still", None)
+
+        decisions.undo(decision.batch, anna)
+
+        open_ones = Report.objects.open().values_list("reporter__username", "reason")
+        assert sorted(open_ones) == [("member", "hate"), ("owner", "spam")]
+        assert ReportCase.objects.get().open_reports == 2
+
+    def test_a_hold_settles_nothing(self, reported: Attachment, anna: Actor) -> None:
+        decide(reported, Verdict("hold"), anna)
+        assert ReportCase.objects.get().open_reports == 2
+
+
+class TestMany:
+    def test_in_batches_with_versions(
+        self,
+        conversation: Conversation,
+        anna: Actor,
+        bert: Actor,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(decisions, "AT_ONCE", 2)
+        clips = [video(conversation) for _ in range(5)]
+        decide(clips[1], Verdict("hold"), bert)
+        decide(clips[2], QUARANTINE, bert)
+
+        outcome = decisions.decide_many(
+            {**{each.pk: 0 for each in clips[:2]}, **{each.pk: None for each in clips[2:]}, 0: 0},
+            QUARANTINE,
+            anna,
+        )
+
+        assert [d.attachment_id for d in outcome.decided] == [
+            clips[0].pk, clips[3].pk, clips[4].pk,
+        ]  # fmt: skip
+        assert list(outcome.overtaken) == [clips[1].pk]
+        assert (outcome.unchanged, outcome.gone) == ([clips[2].pk], [0])
+        assert len({d.batch for d in outcome.decided}) == 1
+        undone = decisions.undo(outcome.batch, anna)
+        assert len(undone.decided) == 3
+        assert set(Attachment.objects.values_list("visibility", flat=True)) == {
+            "visible", "quarantined",
+        }  # fmt: skip
+
+    def test_the_queries_do_not_grow_with_the_videos(
+        self, conversation: Conversation, anna: Actor, django_assert_max_num_queries: Any
+    ) -> None:
+        ids = [video(conversation, sha256=f"{n:064}").pk for n in range(100)]
+        with django_assert_max_num_queries(16):
+            assert len(decisions.decide_many(ids, QUARANTINE, anna).decided) == 100
+        assert ActivityLog.objects.count() == HeldContent.objects.count() == 100
