@@ -23,8 +23,9 @@ class ParticipantSerializer(serializers.ModelSerializer):
 
 
 class ConversationSerializer(serializers.ModelSerializer):
-    """Needs ``participations`` prefetched to the current ones, with their users."""
+    """A conversation and who takes part in it now."""
 
+    # Needs `participations` prefetched to the current ones, with their users.
     created_by = PersonSerializer(allow_null=True)
     participants = ParticipantSerializer(source="participations", many=True)
 

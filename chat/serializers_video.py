@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
@@ -23,15 +24,18 @@ class PersonSerializer(serializers.Serializer):
 
 
 class AttachmentSerializer(serializers.ModelSerializer):
-    """An attachment for the person who asks; needs ``request`` in its context.
+    """A file and what is known of it, for the person who asks.
 
     While a moderator holds a video back its metadata stay visible and every address is null.
     """
 
+    # Needs `request` in its context: addresses are signed for who asks.
     conversation = serializers.IntegerField(source="conversation_id")
     message = serializers.IntegerField(source="message_id", allow_null=True)
     uploaded_by = PersonSerializer(allow_null=True)
-    video_dimensions = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
+    video_dimensions = serializers.ListField(
+        child=serializers.IntegerField(), min_length=2, max_length=2, allow_null=True
+    )
     processing_state = serializers.SerializerMethodField()
     thumbnail_url = serializers.SerializerMethodField()
     # Made in the background after the upload; null until then.
@@ -52,6 +56,9 @@ class AttachmentSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
         read_only_fields = fields
 
+    @extend_schema_field(
+        serializers.ChoiceField(Attachment.ProcessingState.choices, allow_null=True)
+    )
     def get_processing_state(self, attachment: Attachment) -> str | None:
         """Null for what is not a video: there is nothing to process."""
         return attachment.processing_state if attachment.kind == Attachment.Kind.VIDEO else None

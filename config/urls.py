@@ -20,6 +20,7 @@ urlpatterns = [
     path("favicon.ico", Favicon.as_view()),
     path("api/chat/", include("chat.urls_video")),
     path("api/auth/", include("chat.urls_auth")),
+    path("api/", include("chat.urls_schema")),
     path("moderation/", include("moderation.urls")),
     path("health/", alive, name="alive"),
     path("admin/", admin.site.urls),

@@ -1,0 +1,55 @@
+"""Sending files."""
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiRequest
+
+from chat.openapi.bodies import UploadFormSerializer
+from chat.openapi.errors import codes_with_status
+from chat.openapi.examples import ATTACHMENT
+from chat.openapi.operation import Operation, Table, answer, header
+from chat.serializers_video import AttachmentSerializer
+
+UPLOAD_ERRORS = (
+    "not_found",
+    "incomplete_body",
+    "too_many_files",
+    *codes_with_status(413, 415, 422, 503, 507),
+)
+FORM = {
+    "multipart/form-data": OpenApiRequest(
+        UploadFormSerializer, encoding={"file": {"contentType": "video/*, application/*"}}
+    )
+}
+PARAMETERS = (
+    OpenApiParameter(
+        "conversation",
+        {"type": "integer", "format": "int64", "minimum": 1},
+        OpenApiParameter.QUERY,
+        description="May stand here instead of in the form. Here, or before the file in the form, "
+        "it lets an upload be refused before the file is taken.",
+    ),
+    header("Location", [201], "The attachment's address."),
+)
+
+UPLOADS: Table = {
+    "POST /api/chat/videos/upload/": Operation(
+        name="upload_video",
+        summary="Upload a video",
+        description="The answer comes when the video has been read: its metadata are complete and "
+        "its thumbnail is ready. What is not a video, or cannot be decoded, is refused, and "
+        "nothing of it is kept. With `content` it becomes part of a message.",
+        request=FORM,
+        answers={201: answer(AttachmentSerializer, "Kept.", ATTACHMENT)},
+        errors=UPLOAD_ERRORS,
+        parameters=PARAMETERS,
+    ),
+    "POST /api/chat/upload/": Operation(
+        name="upload_file",
+        summary="Upload any file",
+        description="What is a video by its content is treated as one; everything else is kept as "
+        "`image`, `audio` or `file`.",
+        request=FORM,
+        answers={201: answer(AttachmentSerializer, "Kept.", ATTACHMENT)},
+        errors=UPLOAD_ERRORS,
+        parameters=PARAMETERS,
+    ),
+}
