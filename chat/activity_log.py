@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 
 class ActivityLogQuerySet(models.QuerySet["ActivityLog"]):
+    """Refuses early what the database refuses as well (see ``chat.append_only``)."""
+
     def update(self, **_kwargs: Any) -> NoReturn:
         raise TypeError("The activity log is append-only: entries are never changed.")
 
@@ -101,11 +104,25 @@ class ActivityLog(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
+            # One for each filter of the activity page, in the order in which it pages.
             models.Index(fields=["object_type", "object_id", "-id"], name="activity_of_object"),
+            models.Index(fields=["object_type", "-id"], name="activity_of_type"),
             models.Index(fields=["actor", "-id"], name="activity_of_actor"),
+            models.Index(fields=["actor_name", "-id"], name="activity_of_name"),
             models.Index(fields=["action", "-id"], name="activity_of_action"),
+            models.Index(fields=["outcome", "-id"], name="activity_of_outcome"),
             models.Index(fields=["created_at"], name="activity_by_time"),
             models.Index(fields=["job_id", "-id"], name="activity_of_job"),
+            models.Index(
+                fields=["conversation", "-id"],
+                name="activity_of_conversation",
+                condition=Q(conversation__isnull=False),
+            ),
+            models.Index(
+                fields=["ip_address", "-id"],
+                name="activity_of_address",
+                condition=Q(ip_address__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -122,3 +139,34 @@ class ActivityLog(models.Model):
     @property
     def action_label(self) -> str:
         return str(self.Action(self.action).label)
+
+
+class UnsealedEntry(models.Model):
+    """An entry that waits for its seal; put here by a trigger, whoever wrote the entry."""
+
+    # An AutoField for its compact column; the number is always given.
+    entry_id = models.BigAutoField(primary_key=True)
+
+    class Meta:
+        ordering = ["entry_id"]
+
+    def __str__(self) -> str:
+        return f"entry {self.entry_id}"
+
+
+class ActivitySeal(models.Model):
+    """A link of the chain over the log; see ``chat.services.activity_chain``.
+
+    Numbers rise by one in the order of sealing: nearly, but not always, the order of entries' ids.
+    """
+
+    number = models.BigAutoField(primary_key=True)
+    entry_id = models.BigIntegerField(unique=True)
+    previous_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"seal {self.number} of entry {self.entry_id}"

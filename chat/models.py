@@ -13,6 +13,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from chat.activity_log import ActivityLog as ActivityLog
+from chat.activity_log import ActivitySeal as ActivitySeal
+from chat.activity_log import UnsealedEntry as UnsealedEntry
 from chat.moderated import HeldContent as HeldContent
 from chat.moderated import Moderated
 from chat.moderated import Visibility as _Visibility

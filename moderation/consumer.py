@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from huey import consumer
 
+from chat.services import activity_chain
 from chat.services.sandbox.helper import give_way_as_a_session
 from moderation import tasks
 from moderation.models import WorkerSeen
@@ -23,12 +24,14 @@ logger = logging.getLogger(__name__)
 TELL_SECONDS = 30
 LOOK_SECONDS = 5
 FROZEN_SECONDS = 15.0
+SEAL_SECONDS = 0.25  # of each second, at most
 BEST_EFFORT_LAST = 7  # the lowest level of ioprio_set(2)'s best-effort class
 
 
 class Scheduler(consumer.Scheduler):
     """Huey's process that enqueues periodic tasks; here it tells as well that this consumer
-    runs, on every machine and for both queues, and wakes workers for what has become due.
+    runs, on every machine and for both queues, wakes workers for what has become due, and seals
+    the activity log, which so never waits for a busy worker.
     (Huey replaces workers that die within seconds.)
     """
 
@@ -42,6 +45,8 @@ class Scheduler(consumer.Scheduler):
         if self.huey is JOBS and time.monotonic() - self.looked_at >= LOOK_SECONDS:
             self.looked_at = time.monotonic()
             ask_database(tasks.wake_for_what_is_due)
+        if self.huey is JOBS:
+            ask_database(lambda: activity_chain.seal_for(SEAL_SECONDS))
         super().loop(now)
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from huey import crontab
 
 from chat.models import Attachment
-from chat.services import orphans, scratch, uploads
+from chat.services import activity_chain, orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill, housekeeping
@@ -60,6 +60,12 @@ def wake_for_what_is_due() -> None:
     hour that came is not to wait for the sweep."""
     if not JOBS.pending_count() and Job.objects.with_work(timezone.now()).exists():
         fill_up()
+
+
+@periodic_task(crontab(minute="27"), apart=timedelta(minutes=30))
+def tell_head_of_activity() -> None:
+    """Into the log of the process: where that is kept elsewhere, it is the chain's anchor."""
+    logger.info("The activity log is sealed up to %s", activity_chain.head())
 
 
 @task(UPLOADS)

@@ -23,3 +23,4 @@ WHITENOISE_AUTOREFRESH = True
 THROTTLE = False  # those of the tests about it switch it on
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 JOBS_NICE, JOBS_IO_PRIORITY = 0, "normal"  # what is called in the tests' process changes it
+INSTALLED_APPS = ["tests.flushing", *INSTALLED_APPS]  # noqa: F405

@@ -131,11 +131,14 @@ def test_a_consumer_does_a_job_to_its_end(site: Installation) -> None:
     consumer = start_consumer(site)
     site.python(START_JOB)
     site.wait_for(STATUS, "done", seconds=60)
+    site.wait_for("SELECT count(*) FROM chat_unsealedentry", 0)
     output = stop_consumer(consumer)
     assert_each_was_done_once(site)
     assert "Traceback" not in output
     assert set(site.query("SELECT DISTINCT owner FROM moderation_chunk")) == {""}
     assert not site.processes()
+    entries = site.value("SELECT count(*) FROM chat_activitylog")
+    assert f"{entries:,} entries are as they were sealed" in site.manage("verify_activity_log")
 
 
 def test_a_killed_consumer_is_followed_by_one_that_finishes(slow_site: Installation) -> None:
