@@ -45,7 +45,7 @@ class SelectColumn(tables.Column):
     def render(self, record: Attachment) -> SafeString:
         return format_html(
             '<input type="checkbox" class="form-check-input" name="selected" value="{}"'
-            ' aria-label="Select {}">',
+            ' data-row-select aria-label="Select {}">',
             record.pk,
             record.original_name,
         )

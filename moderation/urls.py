@@ -9,6 +9,7 @@ from moderation.views import (
     job_start,
     job_steering,
     jobs,
+    palette,
     sign_in,
     videos,
 )
@@ -18,6 +19,7 @@ urlpatterns = [
     path("sign-in/", sign_in.LoginView.as_view(), name="login"),
     path("sign-out/", sign_in.LogoutView.as_view(), name="logout"),
     path("", videos.videos, name="home"),
+    path("palette/", palette.palette, name="palette"),
     path("videos/", videos.videos, name="videos"),
     path("videos/<int:attachment_id>/", videos.video, name="video"),
     path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),

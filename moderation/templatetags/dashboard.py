@@ -16,8 +16,9 @@ from django.utils.text import Truncator
 
 from chat.models import Attachment
 from moderation import words
-from moderation.long_lists import COUNT_LIMIT, bounded_count
+from moderation.long_lists import COUNT_LIMIT
 from moderation.models import Job
+from moderation.navigation import places_for
 from moderation.progress import Progress
 
 register = template.Library()
@@ -159,41 +160,19 @@ def how_many(count: int, singular: str, plural: str = "") -> str:
 
 @register.simple_tag(takes_context=True)
 def rail(context: RequestContext) -> list[dict[str, Any]]:
-    """The entries of the left rail, with quiet counts of what waits for somebody."""
-    name = context["request"].resolver_match.url_name or "" if has_match(context) else ""
-    failed = bounded_count(Attachment.objects.failed(), 999)
+    """The places of the rail, with their address, whether one is there, and their count."""
+    request = context["request"]
+    match = getattr(request, "resolver_match", None)
+    name = match.url_name or "" if match else ""
     return [
         {
-            "url": reverse("moderation:videos"),
-            "icon": "movie",
-            "label": "Videos",
-            "current": name.startswith("video") or name == "home",
-            "count": ("999+" if failed > 999 else failed) if failed else "",
-            "count_label": "failed",
-        },
-        {
-            "url": reverse("moderation:activity"),
-            "icon": "activity",
-            "label": "Activity",
-            "current": name.startswith("activity"),
-        },
-        {
-            "url": reverse("moderation:jobs"),
-            "icon": "list-check",
-            "label": "Jobs",
-            "current": name.startswith("job"),
-        },
-        {
-            "url": reverse("moderation:health"),
-            "icon": "heartbeat",
-            "label": "Health",
-            "current": name.startswith("health"),
-        },
+            "place": place,
+            "url": reverse(f"moderation:{place.url_name}"),
+            "current": place.holds(name),
+            "count": place.count(),
+        }
+        for place in places_for(request.user)
     ]
-
-
-def has_match(context: RequestContext) -> bool:
-    return getattr(context["request"], "resolver_match", None) is not None
 
 
 @register.simple_tag
@@ -244,6 +223,12 @@ def page_numbers(table: Any) -> list[int | None]:
             numbers.append(None)
         numbers.append(number)
     return numbers
+
+
+@register.filter
+def split(text: str) -> list[str]:
+    """``"a b"`` as ``["a", "b"]``, to go through them."""
+    return text.split()
 
 
 @register.filter

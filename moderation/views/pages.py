@@ -5,12 +5,10 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required, permission_required
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -38,7 +36,8 @@ def signed_in(view: View) -> View:
     """Others sign in first.
 
     A session that ends under an open page shows as an answer to htmx, which would put the sign-in
-    page where the fragment belongs: it is told to leave the page instead, and to come back.
+    page where the fragment belongs: it gets 401 and nothing instead, and the page says so. What
+    was typed there stays.
     """
     page: Callable[..., HttpResponse] = login_required(view)
 
@@ -47,12 +46,7 @@ def signed_in(view: View) -> View:
         htmx = request.htmx  # type: ignore[attr-defined]
         if request.user.is_authenticated or not htmx or htmx.history_restore_request:
             return page(request, *args, **kwargs)
-        query = QueryDict(mutable=True)
-        query["next"] = htmx.current_url_abs_path or reverse("moderation:videos")
-        query["ended"] = "1"
-        return HttpResponseClientRedirect(
-            f"{reverse('moderation:login')}?{query.urlencode(safe='/')}"
-        )
+        return HttpResponse(status=401)
 
     return answer  # type: ignore[return-value]
 

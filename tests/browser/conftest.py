@@ -35,6 +35,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+# What the Content-Security-Policy blocked, also where the console says nothing.
+REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
+    reportViolation(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -119,6 +123,8 @@ class OpenPage:
         page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         page.on("console", self.listen)
         page.on("request", self.watch)
+        page.expose_function("reportViolation", self.troubles.append)
+        page.add_init_script(REPORT_VIOLATIONS)
         if user:
             sign_in(page, user)
         return page
@@ -137,7 +143,8 @@ class OpenPage:
 
 @pytest.fixture
 def open_page(stage: Stage, browser: Browser) -> Iterator[OpenPage]:
-    """At the end: no error was on a console, and no request left our origin."""
+    """At the end: nothing was on a console, nothing was against the policy, no request left our
+    origin."""
     opened = OpenPage(browser, stage.url)
     yield opened
     for context in opened.contexts:

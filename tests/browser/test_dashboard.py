@@ -118,13 +118,40 @@ def test_a_session_that_ends_meanwhile(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?codec=h264")
     page.context.clear_cookies()
+    stay(page)
     page.get_by_role("searchbox").fill("clip")
+    expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+    assert page.locator(ROWS).count() > 0
+    assert has_stayed(page)
+    page.get_by_role("link", name="Sign in").click()
     expect(page.get_by_text("Your session has ended")).to_be_visible()
-    expect(page.get_by_role("searchbox")).to_have_count(0)
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(re.compile(r"/moderation/videos/\?codec=h264$"))
+    open_page.forgive("401 (Unauthorized)")  # which the browser itself reports
+    open_page.forgive("Response Status Error Code 401")
+
+
+def test_a_request_that_fails(open_page: OpenPage) -> None:
+    """The page stays as it is, and says what happened."""
+    page = open_page()
+    listed = rows(page)
+    alert = page.get_by_role("alert")
+    page.route("**/videos/?q=**", lambda route: route.fulfill(status=500, body="<h1>Oh</h1>"))
+    page.get_by_role("searchbox").fill("clip")
+    expect(alert).to_contain_text("Something failed on our side")
+    assert rows(page) == listed
+    page.unroute("**/videos/?q=**")
+    page.route("**/videos/?q=**", lambda route: route.abort())
+    page.get_by_role("searchbox").fill("cli")
+    expect(alert).to_contain_text("The server did not answer")
+    assert rows(page) == listed
+    page.unroute("**/videos/?q=**")
+    page.get_by_role("searchbox").fill("")
+    expect(alert).to_be_hidden()
+    for words in ("500 (Internal", "Error Code 500", "net::ERR_FAILED", "htmx:sendError"):
+        open_page.forgive(words)
 
 
 def test_playing_and_seeking(open_page: OpenPage) -> None:
@@ -187,9 +214,20 @@ def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage) ->
     page = open_page(color_scheme="dark")
     html = page.locator("html")
     expect(html).to_have_attribute("data-bs-theme", "dark")
-    page.get_by_label("Light or dark").click()
+    choose = page.get_by_role("group", name="Theme")
+    page.get_by_label("Theme").first.click()
+    expect(choose.get_by_role("button", name="As the system")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    choose.get_by_role("button", name="Light").click()
+    expect(choose).to_be_hidden()
     expect(html).to_have_attribute("data-bs-theme", "light")
     page.reload()
+    expect(html).to_have_attribute("data-bs-theme", "light")
+    page.get_by_label("Theme").first.click()
+    choose.get_by_role("button", name="As the system").click()
+    expect(html).to_have_attribute("data-bs-theme", "dark")
+    page.emulate_media(color_scheme="light")
     expect(html).to_have_attribute("data-bs-theme", "light")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(247, 248, 250)"
 

@@ -1,0 +1,61 @@
+"""The rail: where one can go, with a quiet count of what waits there for somebody."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
+from chat.models import Attachment
+from moderation.long_lists import bounded_count
+
+# Each page counts for the rail: no more rows than this are looked at, "999+" says the rest.
+COUNT_LIMIT = 999
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry: its page, the names of the pages beneath it, its key, and who sees it.
+
+    ``waiting`` are the rows that wait for somebody there; ``waiting_words`` says what they are.
+    """
+
+    url_name: str
+    label: str
+    icon: str
+    key: str
+    beneath: tuple[str, ...] = ()
+    permission: str = "moderation.view_dashboard"
+    waiting: Callable[[], QuerySet] | None = None
+    waiting_words: str = ""
+
+    def holds(self, url_name: str) -> bool:
+        """Whether the page of this name is this one or beneath it."""
+        return url_name == self.url_name or url_name.startswith(self.beneath)
+
+    def count(self) -> str:
+        """``12``, ``999+``, or nothing."""
+        found = bounded_count(self.waiting(), COUNT_LIMIT) if self.waiting else 0
+        return f"{COUNT_LIMIT}+" if found > COUNT_LIMIT else str(found or "")
+
+
+PLACES = (
+    Place("home", "Overview", "layout-dashboard", "g o"),
+    Place(
+        "videos",
+        "Videos",
+        "movie",
+        "g v",
+        beneath=("video",),
+        waiting=lambda: Attachment.objects.failed(),
+        waiting_words="failed",
+    ),
+    Place("activity", "Activity", "activity", "g a", beneath=("activity",)),
+    Place("jobs", "Jobs", "list-check", "g j", beneath=("job",)),
+    Place("health", "Health", "heartbeat", "g h", beneath=("health",)),
+)
+
+
+def places_for(user: AbstractBaseUser | AnonymousUser) -> list[Place]:
+    """What this person may open; ``user`` as the request has it."""
+    return [place for place in PLACES if user.has_perm(place.permission)]  # type: ignore[union-attr]

@@ -1,0 +1,70 @@
+"""What the command palette finds on the server: videos, and things by their number."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+
+from chat.models import Attachment
+from moderation.filters import VideoFilter
+from moderation.long_lists import whole_number
+from moderation.models import Job
+from moderation.views.pages import dashboard_page
+
+VIDEOS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A line of the palette: where it leads, and what it says."""
+
+    url: str
+    icon: str
+    words: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    name: str
+    options: list[Option]
+
+
+@dashboard_page
+def palette(request: HttpRequest) -> HttpResponse:
+    """Options for ``q``: nothing for nothing."""
+    text = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    groups = [Group("By number", by_number(text)), Group("Videos", videos(text))] if text else []
+    found = [group for group in groups if group.options]
+    return render(request, "moderation/palette.html", {"groups": found})
+
+
+def by_number(text: str) -> list[Option]:
+    """``12`` and ``#12``: the video and the job of that number."""
+    number = whole_number(text.removeprefix("#"), 0)
+    video = Attachment.objects.videos().filter(pk=number).first() if number else None
+    job = Job.objects.filter(pk=number).first() if number else None
+    options = []
+    if video:
+        options.append(video_option(video))
+    if job:
+        url = reverse("moderation:job", args=[job.pk])
+        words = f"Job {job.pk}: {job.get_kind_display()}"
+        options.append(Option(url, "list-check", words, job.get_status_display()))
+    return options
+
+
+def videos(text: str) -> list[Option]:
+    """The newest videos that the list's own search finds, and the way to all of them."""
+    query = QueryDict(mutable=True)
+    query["q"] = text
+    found = VideoFilter(query, Attachment.objects.videos()).qs.order_by("-created_at", "-id")
+    options = [video_option(video) for video in found[:VIDEOS]]
+    everything = f"{reverse('moderation:videos')}?{query.urlencode()}"
+    return [*options, Option(everything, "search", f"Search videos for “{text}”")]
+
+
+def video_option(video: Attachment) -> Option:
+    url = reverse("moderation:video", args=[video.pk])
+    return Option(url, "movie", video.original_name, f"#{video.pk}")

@@ -1,0 +1,153 @@
+// Keys: pages only mark elements, and this module knows no page.
+//
+//   data-key="q"         the key presses it: a field gets the focus, a summary opens its details,
+//                        anything else is clicked; "g v" is one key after the other
+//   data-key-words="…"   what it does, where its own label does not say it well enough
+//   data-key-group="…"   on an element around them: their heading among the keys shown by "?"
+//   data-row             a row of a list, with an id; j and k go from row to row
+//   data-row-open        in a row: its link, which has the focus there, so that Enter opens it
+//   data-row-select      in a row: its check box, which x ticks
+//
+// What is in a row takes its key while that row is the current one. While a dialog is open, only
+// what is in it takes keys. Of several that could, the first of the page does. No key is taken
+// while somebody types, nor with Ctrl, Alt or ⌘, nor when something else took it already.
+
+const SECOND_KEY_MS = 1500;
+const TYPED_INTO =
+  "textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=button], [type=submit], [type=range])";
+
+let first = ""; // of two keys
+let timer = 0;
+let current = { id: "", index: -1 };
+
+export const words = (element) =>
+  element.dataset.keyWords || element.getAttribute("aria-label") || element.textContent.trim().replace(/\s+/g, " ");
+
+const isUsable = (element) => element.checkVisibility() && !element.disabled;
+
+const rows = () => [...document.querySelectorAll("[data-row]")].filter(isUsable);
+
+// By its id; where it is gone (decided on, filtered away), what has come into its place.
+function currentRow() {
+  const all = rows();
+  return all.find((row) => row.id === current.id) ?? all[Math.min(current.index, all.length - 1)] ?? null;
+}
+
+function setCurrent(row) {
+  document.querySelector("[data-row].is-current")?.classList.remove("is-current");
+  row?.classList.add("is-current");
+  current = { id: row?.id ?? "", index: row ? rows().indexOf(row) : -1 };
+}
+
+function move(step) {
+  const all = rows();
+  const from = current.index < 0 ? -1 : all.indexOf(currentRow());
+  const row = all[from < 0 ? 0 : Math.min(Math.max(from + step, 0), all.length - 1)];
+  if (!row) return;
+  setCurrent(row);
+  (row.querySelector("[data-row-open]") ?? row.querySelector("a, summary, button"))?.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function mayTake(element) {
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog && !dialog.contains(element)) return false;
+  const row = element.closest("[data-row]");
+  return isUsable(element) && (!row || row === currentRow());
+}
+
+const taker = (keys) => [...document.querySelectorAll(`[data-key="${CSS.escape(keys)}"]`)].find(mayTake);
+
+const beginsSomething = (key) => [...document.querySelectorAll(`[data-key^="${CSS.escape(key)} "]`)].some(mayTake);
+
+export function press(element) {
+  if (element.matches(TYPED_INTO)) {
+    element.focus();
+    element.select?.();
+  } else if (element.matches("summary")) {
+    element.parentElement.open = true;
+    (element.parentElement.querySelector("input, select, textarea, a, button") ?? element).focus();
+  } else {
+    element.click();
+  }
+}
+
+// What the keys do that belong to lists as such.
+const OF_LISTS = {
+  j: () => move(1),
+  k: () => move(-1),
+  x: () => currentRow()?.querySelector("[data-row-select]")?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.(TYPED_INTO) || event.key === "Shift") return;
+  const keys = first ? `${first} ${event.key}` : event.key;
+  first = "";
+  clearTimeout(timer);
+  const element = taker(keys);
+  const ofLists = document.querySelector("dialog[open]") ? undefined : OF_LISTS[keys];
+  if (element) press(element);
+  else if (ofLists && rows().length) ofLists();
+  else if (beginsSomething(event.key)) {
+    first = event.key;
+    timer = setTimeout(() => (first = ""), SECOND_KEY_MS);
+  } else return;
+  event.preventDefault();
+});
+
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest("[data-row]");
+  if (row) setCurrent(row);
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  if (current.index >= 0) setCurrent(currentRow());
+});
+
+// --- The keys of this page, shown by "?" --------------------------------------------------------
+const LIST_KEYS = [
+  ["j", "Next row"],
+  ["k", "Previous row"],
+  ["x", "Select the row"],
+  ["Enter", "Open the row"],
+];
+
+function keysHere() {
+  const groups = new Map();
+  const add = (group, keys, what) => {
+    if (!groups.has(group)) groups.set(group, new Map());
+    if (!groups.get(group).has(keys)) groups.get(group).set(keys, what);
+  };
+  for (const element of document.querySelectorAll("[data-key]")) {
+    if (element.closest("dialog") || !(isUsable(element) || element.closest("[data-row]"))) continue;
+    const group = element.closest("[data-key-group]")?.dataset.keyGroup ?? "On this page";
+    add(group, element.dataset.key, words(element));
+  }
+  if (rows().length) for (const [key, what] of LIST_KEYS) add("In the list", key, what);
+  return groups;
+}
+
+function element(name, text = "", ...children) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.append(...children);
+  return made;
+}
+
+export const keyCaps = (keys) => keys.split(" ").map((key) => element("kbd", key));
+
+function showKeys(dialog) {
+  const lists = [...keysHere()].map(([group, keys]) => {
+    const entries = [...keys].map(([key, what]) =>
+      element("div", "", element("dt", what), element("dd", "", ...keyCaps(key))),
+    );
+    return element("section", "", element("h3", group), element("dl", "", ...entries));
+  });
+  dialog.querySelector("[data-keys-list]").replaceChildren(...lists);
+  dialog.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-show-keys]")) showKeys(document.getElementById("keys"));
+});

@@ -1,0 +1,40 @@
+// A request of htmx that failed leaves the page as it is, and says what happened and what to do.
+
+const box = document.getElementById("trouble");
+const sentence = box.querySelector("p");
+const SENTENCES = {
+  0: "The server did not answer. What you see may be out of date.",
+  401: "Your session has ended, and nothing was changed. What you see stays until you sign in again.",
+  403: "You have no right to do that, or this page is out of date. Nothing was changed.",
+  404: "What this was about is gone: somebody deleted it meanwhile.",
+  429: "That was too often in a short time. Wait a minute, then try again.",
+};
+const ON_OUR_SIDE = "Something failed on our side; it is in the server’s log. Nothing was changed.";
+let ended = false;
+
+function tell(status) {
+  sentence.textContent = SENTENCES[status] ?? (status >= 500 ? ON_OUR_SIDE : SENTENCES[403]);
+  ended = status === 401;
+  box.querySelector("[data-sign-in]").hidden = !ended;
+  box.querySelector("[data-load-again]").hidden = ended;
+  box.hidden = false;
+}
+
+for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.addEventListener(failure, (event) => tell(event.detail.xhr?.status ?? 0));
+}
+
+// Live parts ask no more once the session is over.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (ended) event.preventDefault();
+});
+
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  if (event.detail.successful) box.hidden = true;
+});
+
+box.addEventListener("click", (event) => {
+  if (event.target.closest("[data-load-again]")) location.reload();
+  const link = event.target.closest("[data-sign-in]");
+  if (link) link.search = new URLSearchParams({ ended: 1, next: location.pathname + location.search });
+});
