@@ -29,6 +29,7 @@ from chat.services import activity
 from chat.services.activity import Actor
 from chat.services.interruption import Interrupted, interruptible
 from moderation.chunks import Claim, LostChunk, Tally, claim, owner_name, release_dead
+from moderation.deciding import Due
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.pace import wait_for_turn
 from moderation.planning import plan_batch
@@ -172,7 +173,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.scope = Scope.from_json(self.job.scope)
-        self.processing = processing_of(self.job.kind, self.scope)
+        self.processing = processing_of(self.job.kind, self.scope, self.job)
 
     def may_go_on(self) -> bool:
         """Read the job's row again: whether it is running, now, and has room for this worker."""
@@ -274,7 +275,7 @@ class Worker:
                 elif self._record(each, posters[pk]):
                     tally.ready += 1
                 else:
-                    tally.skip(Chunk.Skip.GONE, pk)
+                    tally.skip(each.skip if isinstance(each, Due) else Chunk.Skip.GONE, pk)
             if (tries or tally.waiting) and self._is_over():
                 for failure in failures:  # nobody tries these again
                     failure.is_final, failure.next_try_at = True, None

@@ -85,6 +85,12 @@ class Outcome:
     unchanged: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
 
+    def add(self, other: "Outcome") -> None:
+        self.decided += other.decided
+        self.overtaken |= other.overtaken
+        self.unchanged += other.unchanged
+        self.gone += other.gone
+
 
 class DecidedMeanwhile(Exception):
     """Somebody else decided on the attachment first; nothing was written."""
@@ -116,13 +122,14 @@ def decide(
     wanted: dict[int, int | None] = {**(copies or {}), attachment_id: version}
     with transaction.atomic(), activity.written_together():
         sha256 = Attachment.objects.values_list("sha256", flat=True).get(pk=attachment_id)
-        if newer_copies_than is not None and sha256:
-            lock_contents([sha256])
-            newer = Attachment.objects.filter(sha256=sha256, pk__gt=newer_copies_than)
-            wanted = dict.fromkeys(newer.values_list("pk", flat=True)[:AT_ONCE]) | wanted
         outcome = _decide(wanted, verdict, actor, uuid4())
         if attachment_id in outcome.overtaken:
             raise DecidedMeanwhile(outcome.overtaken[attachment_id])
+        if newer_copies_than is not None and sha256:
+            # Uploads of these bytes wait for this transaction, and find them held.
+            newer = Attachment.objects.filter(sha256=sha256, pk__gt=newer_copies_than)
+            ids = newer.exclude(pk__in=wanted).values_list("pk", flat=True)[:AT_ONCE]
+            outcome.add(_decide(dict.fromkeys(ids), verdict, actor, outcome.batch))
     return outcome
 
 
@@ -138,7 +145,7 @@ def decide_many(
         attachments: {id: the version it was decided on}; an id without a version (None, or a
             plain list of ids) means whatever its version is.
 
-    For up to some hundreds, in a request: see ``moderation.bulk_decisions`` for more.  What was
+    For up to some hundreds, in a request: see ``moderation.deciding`` for more.  What was
     decided before an error or a crash stays decided; doing it again does the rest.
     """
     versions = (
@@ -150,21 +157,22 @@ def decide_many(
         part = {pk: versions[pk] for pk in ids[start : start + AT_ONCE]}
         with transaction.atomic(), activity.written_together():
             outcome = _decide(part, verdict, actor, total.batch)
-        total.decided += outcome.decided
-        total.overtaken |= outcome.overtaken
-        total.unchanged += outcome.unchanged
-        total.gone += outcome.gone
+        total.add(outcome)
     return total
 
 
-def decide_for_job(attachment_id: int, verdict: Verdict, job: Job) -> Outcome:
-    """Within the transaction of the job's engine: what was decided since the job was started is
-    left, as the person who started it could not know of it."""
-    since = Decision.objects.filter(attachment=attachment_id, created_at__gt=job.created_at)
-    latest = since.exclude(job=job).first()
-    if latest is not None:
-        return Outcome(uuid4(), overtaken={attachment_id: latest})
-    return _decide({attachment_id: None}, verdict, Actor(job_id=job.pk), uuid4(), job)
+def decide_for_job(
+    attachment_ids: Iterable[int], verdict: Verdict, job: Job, actor: Actor
+) -> Outcome:
+    """Within the transaction of the job's engine.  What was decided since the job was started is
+    ``overtaken``: who started it could not know of it."""
+    ids = list(attachment_ids)
+    since = Decision.objects.filter(attachment__in=ids, created_at__gt=job.created_at)
+    newer = {each.attachment_id: each for each in since.exclude(job=job).order_by("version")}
+    wanted: dict[int, int | None] = dict.fromkeys(pk for pk in ids if pk not in newer)
+    outcome = _decide(wanted, verdict, actor, uuid4(), job)
+    outcome.overtaken |= newer
+    return outcome
 
 
 def _decide(
@@ -327,13 +335,11 @@ def copies_of(attachment: Attachment) -> list[Attachment]:
 
 
 def _locked(ids: Iterable[int]) -> dict[int, Attachment]:
-    """The rows by id, in ascending order, for the caller's transaction.  Their bytes are locked
-    first, as an upload does, so that nobody waits for one who waits for him."""
-    ids = list(ids)
-    hashes = Attachment.objects.filter(pk__in=ids).exclude(sha256="")
-    lock_contents(list(hashes.values_list("sha256", flat=True)))
-    rows = Attachment.objects.filter(pk__in=ids).order_by("pk")
-    return {row.pk: row for row in rows.select_for_update(no_key=True)}
+    """The rows by id, in ascending order, for the caller's transaction; and their bytes."""
+    rows = Attachment.objects.filter(pk__in=list(ids)).order_by("pk")
+    found = {row.pk: row for row in rows.select_for_update(no_key=True)}
+    lock_contents([row.sha256 for row in found.values() if row.sha256])
+    return found
 
 
 def _newest(ids: Iterable[int]) -> dict[int, Decision | None]:

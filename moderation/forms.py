@@ -26,7 +26,7 @@ class ScopeForm(forms.Form):
     """
 
     kind = forms.ChoiceField(
-        choices=Job.Kind.choices,
+        choices=[(kind, kind) for kind in Job.WORK],
         error_messages={"invalid_choice": "There is no such kind of job."},
     )
     only = forms.ChoiceField(
@@ -59,7 +59,7 @@ class ScopeForm(forms.Form):
     def wanted_kind(self) -> Job.Kind:
         """The one asked for, else the first."""
         asked = self.data["kind"]
-        return Job.Kind(asked) if asked in Job.Kind.values else Job.Kind.METADATA
+        return Job.Kind(asked) if asked in Job.WORK else Job.Kind.METADATA
 
     @property
     def wanted_only(self) -> Only:

@@ -20,6 +20,7 @@ KIND_WORDS = {
     Kind.STORYBOARDS: "Makes small pictures from all over each video, and its placeholder.",
     Kind.PREVIEWS: "Makes a small copy of videos that browsers do not play or that are heavy.",
     Kind.FINGERPRINTS: "Hashes a picture a second, to find copies of a video by its looks.",
+    Kind.DECISIONS: "Decides the same on each video.",
     Kind.VERIFY: "Looks whether the files are stored, with their size and hash, and open.",
 }
 # The part of a job's set that an address can carry.
@@ -77,7 +78,11 @@ def announcement(job: Job, now: Progress) -> str:
 def again_address(job: Job) -> str:
     """The query string that asks for the same again; empty when it is too long for one."""
     scope = Scope.from_json(job.scope)
-    if len(scope.ids) > MAX_IDS_IN_ADDRESS or scope.conversation is not None:
+    if (
+        job.kind not in Job.WORK
+        or len(scope.ids) > MAX_IDS_IN_ADDRESS
+        or scope.conversation is not None
+    ):
         return ""
     asked: dict[str, Any] = {"kind": job.kind, "only": scope.only, **scope.filters}
     if scope.ids:

@@ -52,6 +52,7 @@ class Job(models.Model):
         PREVIEWS = "previews", "Make previews"
         FINGERPRINTS = "fingerprints", "Make fingerprints"
         VERIFY = "verify", "Verify stored files"
+        DECISIONS = "decisions", "Decide on videos"
 
     class Status(models.TextChoices):
         PLANNING = "planning", "planning"
@@ -61,11 +62,17 @@ class Job(models.Model):
         CANCELLED = "cancelled", "cancelled"
         FAILED = "failed", "failed"
 
+    # What operators start; decisions are the moderators'.
+    WORK = (
+        Kind.METADATA, Kind.THUMBNAILS, Kind.STORYBOARDS, Kind.PREVIEWS, Kind.FINGERPRINTS,
+        Kind.VERIFY,
+    )  # fmt: skip
     UNFINISHED = (Status.PLANNING, Status.RUNNING, Status.PAUSED)
 
     kind = models.CharField(max_length=20, choices=Kind)
     status = models.CharField(max_length=10, choices=Status, default=Status.PLANNING)
     scope = models.JSONField(default=dict, help_text="what was asked for; see moderation.scopes")
+    params = models.JSONField(default=dict, help_text="of decisions: the verdict")
     scope_words = models.CharField(max_length=300, help_text="the scope as a person reads it")
     total = models.PositiveIntegerField(default=0, help_text="attachments, known once planned")
     counted = models.PositiveIntegerField(
@@ -192,6 +199,7 @@ class Chunk(models.Model):
         GONE = "gone", "deleted meanwhile"
         REMOVED = "removed", "removed by a moderator"
         NOT_NEEDED = "not_needed", "done meanwhile by something else"
+        DECIDED = "decided", "decided on meanwhile by someone else"
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="chunks")
     packed_ids = models.TextField(default="", help_text="attachments' ids; see moderation.id_sets")

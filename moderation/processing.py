@@ -10,6 +10,7 @@ from chat.services.fingerprinting import FingerprintService
 from chat.services.renditions import Renderer
 from chat.services.verification import VerificationService
 from chat.services.video_service import VideoProcessingService
+from moderation.deciding import DecisionProcessing
 from moderation.models import Job
 from moderation.scopes import RENDITIONS, Scope
 
@@ -34,8 +35,10 @@ class Processing(Protocol):
     def discard_unrecorded(self, prepared: Sequence[Any], /) -> None: ...
 
 
-def processing_of(kind: str, scope: Scope) -> Processing:
-    """Asked for more than what is missing, a rendition is made anew."""
+def processing_of(kind: str, scope: Scope, job: Job | None = None) -> Processing:
+    """Asked for more than what is missing, a rendition is made anew; decisions take a ``job``."""
+    if kind == Job.Kind.DECISIONS and job is not None:
+        return DecisionProcessing(job)
     if kind == Job.Kind.FINGERPRINTS:
         return FingerprintService()
     if kind == Job.Kind.VERIFY:

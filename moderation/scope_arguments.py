@@ -22,7 +22,7 @@ OPTIONS = ("only", "kind", "limit", "conversation", "scope_filter", "ids", "unti
 
 
 def add_scope_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--kind", choices=Job.Kind.values, help="of work; metadata by default")
+    parser.add_argument("--kind", choices=Job.WORK, help="of work; metadata by default")
     parser.add_argument(
         "--only",
         choices=ONLY,

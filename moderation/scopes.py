@@ -45,6 +45,7 @@ WORDS: dict[tuple[str, Only], str] = {
     (Job.Kind.VERIFY, "failed"): "videos whose files failed verification",
     (Job.Kind.VERIFY, "outdated"): "videos whose files were verified long ago",
     (Job.Kind.VERIFY, "all"): "videos",
+    (Job.Kind.DECISIONS, "all"): "videos",
 }
 
 
@@ -94,6 +95,8 @@ class Scope:
                 "outdated": attachments.outdated_fingerprint,
                 "all": attachments.ready,
             }
+        elif kind == Job.Kind.DECISIONS:  # the removed ones too: they may be restored
+            by_only = dict.fromkeys(ONLY, attachments.videos)
         elif kind == Job.Kind.VERIFY:
             by_only = {
                 "missing": attachments.never_verified,

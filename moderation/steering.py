@@ -2,7 +2,7 @@
 the activity log, in the transaction of the change; workers read the job's row at every
 checkpoint, so all of it takes effect within a second or so, and outlives restarts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import time
 from typing import Any
@@ -14,6 +14,7 @@ from django.utils import timezone
 from chat.models import ActivityLog
 from chat.services import activity, fingerprinting
 from chat.services.activity import Actor
+from moderation.decisions import Verdict
 from moderation.models import Failure, FailureQuerySet, Job
 from moderation.scopes import Scope
 
@@ -76,6 +77,7 @@ def create_job(
     pace: Pace = Pace(),
     counted: int | None = None,
     retry_of: Job | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> Job:
     """A job to be planned; wakes nobody (see ``moderation.tasks.wake``).
 
@@ -85,6 +87,7 @@ def create_job(
         job = Job.objects.create(
             kind=kind,
             scope=scope.to_json(),
+            params=params or {},
             scope_words=scope.words(kind),
             created_by_id=actor.user.pk if actor.user else None,
             started_from=started_from,
@@ -95,10 +98,26 @@ def create_job(
         details: dict[str, Any] = {"scope": job.scope_words}
         if pace.words():
             details["pace"] = pace.words()
+        details |= {name: value for name, value in (params or {}).items() if value}
         if retry_of:
             details["retry_of"] = retry_of.pk
         activity.record(Action.JOB_STARTED, actor, job, details=details)
     return job
+
+
+def create_decisions_job(
+    scope: Scope, verdict: Verdict, actor: Actor, *, counted: int | None = None
+) -> Job:
+    """A job that decides the same on each video of the scope; wakes nobody, as ``create_job``.
+
+    ``scope`` is as of any job: ``Scope(only="all", filters=…, until=…)``, where ``until`` freezes
+    what was counted.  What somebody decides on after the start is left as it is and skipped, and
+    so is what stands like that already.  A whole job is not undone: a job with the opposite
+    verdict does that.
+    """
+    return create_job(
+        Job.Kind.DECISIONS, scope, actor, "dashboard", counted=counted, params=verdict.to_json()
+    )
 
 
 def pause(job: Job, actor: Actor) -> bool:
@@ -159,7 +178,7 @@ def retry(job: Job, actor: Actor, started_from: str, code: str = "") -> Job | No
         if not found:
             return None
         scope = Scope(only="all", ids=tuple(attachment for _, attachment in found))
-        again = create_job(job.kind, scope, actor, started_from, retry_of=job)
+        again = create_job(job.kind, scope, actor, started_from, retry_of=job, params=job.params)
         for start in range(0, len(found), 1000):
             part = [pk for pk, _ in found[start : start + 1000]]
             _set_handled(Failure.objects.filter(pk__in=part), actor)

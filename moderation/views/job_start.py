@@ -82,7 +82,7 @@ def plan_context(form: ScopeForm, pace: PaceForm, *, measure: bool = False) -> d
         "form": form,
         "trouble": trouble,
         "kind": kind,
-        "kinds": [(each, KIND_WORDS[each]) for each in Job.Kind],
+        "kinds": [(each, KIND_WORDS[each]) for each in Job.Kind if each in Job.WORK],
         "only": form.wanted_only,
         "refusal": steering.refusal(kind),
         "pace": pace,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -73,6 +74,8 @@ def job_pace(request: HttpRequest, job_id: int) -> HttpResponse:
 def job_retry(request: HttpRequest, job_id: int) -> HttpResponse:
     """A new job on what failed for good, all of it or that with one code."""
     job = asked_job(job_id)
+    if job.kind == Job.Kind.DECISIONS and not request.user.has_perm("moderation.decide"):
+        raise PermissionDenied
     with transaction.atomic():
         code = request.POST.get("code", "")
         again = steering.retry(job, Actor.from_request(request), "dashboard", code)

@@ -129,7 +129,7 @@ def test_each_kind_and_choice(operator: User, conversation: Conversation) -> Non
     video(conversation, processing_state="pending")
     video(conversation, processing_state="failed", failure_code="corrupt")
     client = signed_in(operator)
-    for kind in Job.Kind:
+    for kind in Job.WORK:
         page = client.get(NEW, {"kind": kind})
         html = page.content.decode()
         assert f'value="{kind}" checked' in html
@@ -137,6 +137,14 @@ def test_each_kind_and_choice(operator: User, conversation: Conversation) -> Non
             chosen = client.get(NEW, {"kind": kind, "only": only})
             assert chosen.context["forecast"].matched == count
     assert START not in signed_in(operator).get("/moderation/jobs/").content.decode()
+
+
+def test_decisions_are_not_an_operators_work(operator: User, conversation: Conversation) -> None:
+    attachment = video(conversation)
+    client = signed_in(operator)
+    assert client.get(NEW).content.count(b'value="decisions"') == 0
+    client.post(START, {"kind": "decisions", "selected": attachment.pk})
+    assert not Job.objects.exists()
 
 
 def test_page_and_fragment(operator: User, conversation: Conversation) -> None:
