@@ -36,6 +36,7 @@ class ActivityLog(models.Model):
         CONVERSATION_CHANGED = "conversation_changed", "changed conversation"
         CONVERSATION_DELETED = "conversation_deleted", "deleted conversation"
         PARTICIPANT_ADDED = "participant_added", "added participant"
+        PARTICIPANT_CHANGED = "participant_changed", "changed a role in"
         PARTICIPANT_REMOVED = "participant_removed", "removed participant"
         MESSAGE_SENT = "message_sent", "sent message"
         MESSAGE_EDITED = "message_edited", "edited message"

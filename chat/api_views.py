@@ -1,11 +1,17 @@
 """What every view of the API shares: the base class, the pages of lists, ids in paths."""
 
+import hashlib
 import re
+from collections.abc import Iterable
+from functools import partial
 from typing import IO, Any
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import NotFound, ParseError, ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.permissions import SAFE_METHODS
@@ -13,9 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from chat.http_range import conditional
 from chat.services.activity import Actor
 from chat.throttling import Throttle, count_address
 
+PAGE_PARAMETERS = ("cursor", "page_size")
 MAX_ID = 2**63 - 1  # of a 64-bit key; a larger number names nothing
 
 
@@ -78,24 +86,68 @@ class ApiView(APIView):
         answer = super().finalize_response(request, response, *args, **kwargs)
         patch_vary_headers(answer, ["Authorization", "Cookie"])
         if "Cache-Control" not in answer:
-            patch_cache_control(answer, private=True, no_store=True)
+            if isinstance(answer, Response) and is_representation(request, answer):
+                patch_cache_control(answer, private=True, no_cache=True)
+                answer.add_post_render_callback(partial(tagged, request._request))
+            else:
+                patch_cache_control(answer, private=True, no_store=True)
         return answer
 
 
+def is_representation(request: Request, answer: Response) -> bool:
+    """Whether a client may keep it to ask later whether it has changed."""
+    return request.method in ("GET", "HEAD") and answer.status_code == 200
+
+
+def tagged(request: HttpRequest, answer: Response) -> HttpResponseBase:
+    """The rendered answer with its ETag, or 304 when the client has it already.  Weak: the same
+    content, whatever compresses it on the way."""
+    if "ETag" not in answer.headers:
+        answer.headers["ETag"] = f'W/"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
+    return conditional(request, answer.headers["ETag"], None, answer)
+
+
+class AnyType(DefaultContentNegotiation):
+    """For answers that are files: what they are does not depend on Accept, and errors are JSON."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        (renderer,) = renderers
+        return renderer, renderer.media_type
+
+
 class NewestFirst(CursorPagination):
-    """``{"results", "next", "previous"}`` by descending id: stable while rows are added."""
+    """``{"results", "next", "previous"}`` by descending id: stable while rows are added.
+
+    A cursor or size that is not understood is a field error.
+    """
 
     ordering = "-id"
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
 
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size", str(self.page_size))
+        if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= self.max_page_size:
+            sentence = f"Give a number from 1 to {self.max_page_size}."
+            raise ValidationError({"page_size": [sentence]})
+        return int(text)
+
     def decode_cursor(self, request: Request) -> Cursor | None:
-        cursor = super().decode_cursor(request)
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound:
+            raise unknown_cursor() from None
         if cursor is None or cursor.position is None:
             return cursor
         position = str(cursor.position)
         # DRF hands the position to the database as it came.
-        if not re.fullmatch(r"[0-9]{1,19}", position) or int(position) > MAX_ID:
-            raise NotFound
+        if not re.fullmatch("[0-9]{1,19}", position) or int(position) > MAX_ID:
+            raise unknown_cursor()
         return cursor
+
+
+def unknown_cursor() -> ValidationError:
+    return ValidationError({"cursor": ["Take it from “next” or “previous” of a page."]})

@@ -283,7 +283,9 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "This address does not take that method; see the Allow header."),
     "not_acceptable": (406, "The answer cannot be given in the format asked for."),
     "must_be_kept": (409, "The moderators keep this for now: it cannot be deleted yet."),
+    "last_owner": (409, "A conversation keeps an owner: make someone else owner first."),
     "conflict": (409, "Someone changed this meanwhile. Load it again."),
+    "precondition_failed": (412, "It is not, or no longer, what If-Match asks for."),
     "unsupported_media_type": (415, "The request's Content-Type is not taken here."),
     "range_not_satisfiable": (416, "The range asked for lies outside the file."),
     "locked_out": (

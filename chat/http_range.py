@@ -170,9 +170,9 @@ def range_response(
     seconds = int(last_modified.timestamp()) if last_modified else None
     whole = HttpResponse(headers=headers)
     patch_vary_headers(whole, ["Authorization", "Cookie"])
-    conditional: HttpResponseBase | None = get_conditional_response(request, etag, seconds, whole)
-    if conditional is not whole and conditional is not None:
-        return conditional
+    answer = conditional(request, etag, seconds, whole)
+    if answer is not whole:
+        return answer
     if request.method != "GET":  # RFC 9110 14.2: ranges are defined for GET alone
         whole.headers["Content-Length"] = str(size)
         return whole
@@ -185,6 +185,26 @@ def range_response(
     except Unsatisfiable:
         return unsatisfiable(size, whole)
     return sliced(file(), span, size, whole)
+
+
+def conditional(
+    request: HttpRequest, etag: str, seconds: int | None, answer: HttpResponseBase
+) -> HttpResponseBase:
+    """``answer``, or 304 or 412 by the request's preconditions (RFC 9110 section 13.2)."""
+    judged = get_conditional_response(request, etag, seconds, answer)  # type: ignore[arg-type]
+    if judged is None or judged.status_code != 412:
+        return judged or answer
+    return error_answer("precondition_failed", answer)
+
+
+def error_answer(code: str, like: HttpResponseBase) -> HttpResponse:
+    """An error in the API's form, kept as little as ``like``."""
+    status, sentence = API_ERRORS[code]
+    response: HttpResponse = JsonResponse({"detail": sentence, "code": code}, status=status)
+    for name in ("Accept-Ranges", "Cache-Control", "ETag", "Vary", "X-Content-Type-Options"):
+        if name in like.headers:
+            response.headers[name] = like.headers[name]
+    return response
 
 
 def sliced(
@@ -210,11 +230,7 @@ def sliced(
 
 def unsatisfiable(size: int, like: HttpResponse) -> HttpResponse:
     """416 in the API's error form, with the size that the client should have known."""
-    code = "range_not_satisfiable"
-    status, sentence = API_ERRORS[code]
-    response: HttpResponse = JsonResponse({"detail": sentence, "code": code}, status=status)
-    for name in ("Accept-Ranges", "Cache-Control", "ETag", "Vary", "X-Content-Type-Options"):
-        response.headers[name] = like.headers[name]
+    response = error_answer("range_not_satisfiable", like)
     response.headers["Content-Range"] = f"bytes */{size}"
     return response
 

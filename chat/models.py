@@ -91,6 +91,10 @@ class Participant(models.Model):
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     left_at = models.DateTimeField(null=True, blank=True)
+    # Not a reference: it stays where it is when that message is gone.
+    last_read_message = models.PositiveBigIntegerField(
+        default=0, help_text="id of the newest message read; 0 for none"
+    )
 
     objects = ParticipantQuerySet.as_manager()
 

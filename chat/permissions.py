@@ -24,7 +24,7 @@ def visible_message(request: Request, message_id: int) -> Message:
 def visible_attachment(request: Request, attachment_id: int) -> Attachment:
     """Raises ChatError ``removed`` where moderators removed it: its participants are told."""
     known = Attachment.objects.known_to(request.user).select_related("uploaded_by")
-    attachment = one(known, attachment_id)
+    attachment = one(known.prefetch_related("renditions"), attachment_id)
     if attachment.visibility == Attachment.Visibility.REMOVED:
         raise held_back(attachment, request.user)
     return attachment

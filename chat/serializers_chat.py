@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from rest_framework import serializers
 
+from chat.api_views import IdField
 from chat.models import Conversation, Participant
 from chat.serializers_video import PersonSerializer
 
@@ -18,20 +19,25 @@ class ParticipantSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Participant
-        fields = ["id", "username", "role", "joined_at"]
+        fields = ["id", "username", "role", "joined_at", "last_read_message"]
         read_only_fields = fields
 
 
 class ConversationSerializer(serializers.ModelSerializer):
     """A conversation and who takes part in it now."""
 
-    # Needs `participations` prefetched to the current ones, with their users.
+    # Needs `participations` prefetched to the current ones, with their users, and `with_news`.
     created_by = PersonSerializer(allow_null=True)
+    last_message = serializers.IntegerField(source="last_message_id", allow_null=True)
+    unread_count = serializers.IntegerField()
     participants = ParticipantSerializer(source="participations", many=True)
 
     class Meta:
         model = Conversation
-        fields = ["id", "title", "created_by", "created_at", "participants"]
+        fields = [
+            "id", "title", "created_by", "created_at", "participants", "last_message",
+            "unread_count",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
@@ -61,6 +67,21 @@ class ConversationEditSerializer(serializers.Serializer):
 
 class ParticipantsAddSerializer(serializers.Serializer):
     participants = UsernamesField(max_length=MAX_PEOPLE, min_length=1)
+
+
+class RoleSerializer(serializers.Serializer):
+    role = serializers.ChoiceField(choices=Participant.Role.choices)
+
+
+class ReadSerializer(serializers.Serializer):
+    """How far a conversation has been read; all of it without ``message``."""
+
+    message = IdField(required=False)
+
+
+class ReadStateSerializer(serializers.Serializer):
+    last_read_message = serializers.IntegerField(source="last_read_id")
+    unread_count = serializers.IntegerField(help_text="up to 100")
 
 
 class SignInSerializer(serializers.Serializer):

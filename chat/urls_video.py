@@ -50,6 +50,11 @@ urlpatterns = [
         name="conversation",
     ),
     path(
+        "conversations/<id:conversation_id>/read/",
+        views_chat.ConversationReadView.as_view(),
+        name="conversation-read",
+    ),
+    path(
         "conversations/<id:conversation_id>/participants/",
         views_chat.ParticipantListView.as_view(),
         name="participants",

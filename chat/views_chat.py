@@ -2,11 +2,13 @@
 
 from django.conf import settings
 from django.db.models import Prefetch, QuerySet
+from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chat.api_views import ApiView, NewestFirst
+from chat.filters import ConversationFilters, MessageFilters, StrictFilters
 from chat.models import Attachment, Conversation, Message, Participant
 from chat.permissions import visible_conversation, visible_message, visible_participant
 from chat.serializers_chat import (
@@ -15,6 +17,9 @@ from chat.serializers_chat import (
     ConversationSerializer,
     ParticipantsAddSerializer,
     ParticipantSerializer,
+    ReadSerializer,
+    ReadStateSerializer,
+    RoleSerializer,
 )
 from chat.serializers_video import (
     MessageCreateSerializer,
@@ -23,6 +28,7 @@ from chat.serializers_video import (
 )
 from chat.services import conversations, messages
 from chat.services.uploads import ReceivedFile
+from chat.unread import with_news
 from chat.views_video import ReceivingView
 
 
@@ -44,9 +50,12 @@ def with_attachments(found: "QuerySet[Message]", request: Request) -> "QuerySet[
 class ConversationListView(ApiView, ListAPIView):
     serializer_class = ConversationSerializer
     pagination_class = NewestFirst
+    filter_backends = [StrictFilters]
+    filterset_class = ConversationFilters
 
     def get_queryset(self) -> "QuerySet[Conversation]":
-        return with_people(Conversation.objects.visible_to(self.request.user))
+        user = self.request.user
+        return with_people(with_news(Conversation.objects.visible_to(user), user))
 
     def post(self, request: Request) -> Response:
         form = ConversationCreateSerializer(data=request.data)
@@ -54,19 +63,19 @@ class ConversationListView(ApiView, ListAPIView):
         created = conversations.create(
             self.actor, form.validated_data["title"], form.validated_data["participants"]
         )
-        return Response(conversation_body(created), status=201)
+        return Response(conversation_body(created, request), status=201)
 
 
 class ConversationView(ApiView):
     def get(self, request: Request, conversation_id: int) -> Response:
-        return Response(conversation_body(visible_conversation(request, conversation_id)))
+        return Response(conversation_body(visible_conversation(request, conversation_id), request))
 
     def patch(self, request: Request, conversation_id: int) -> Response:
         conversation = visible_conversation(request, conversation_id)
         form = ConversationEditSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         conversations.rename(conversation, self.actor, form.validated_data["title"])
-        return Response(conversation_body(conversation))
+        return Response(conversation_body(conversation, request))
 
     def delete(self, request: Request, conversation_id: int) -> Response:
         conversations.delete(visible_conversation(request, conversation_id), self.actor)
@@ -85,7 +94,28 @@ class ParticipantListView(ApiView):
         return Response(people_body(conversation), status=201)
 
 
+class ConversationReadView(ApiView):
+    def post(self, request: Request, conversation_id: int) -> Response:
+        """Move the reader's marker forward; never back, so that devices need not agree."""
+        conversation = visible_conversation(request, conversation_id)
+        form = ReadSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        message_id = form.validated_data.get("message")
+        if message_id and not conversation.messages.filter(pk=message_id).exists():
+            raise ValidationError({"message": ["There is no such message in this conversation."]})
+        conversations.mark_read(conversation, self.actor, message_id)
+        row = Conversation.objects.filter(pk=conversation.pk)
+        return Response(ReadStateSerializer(with_news(row, request.user).get()).data)
+
+
 class ParticipantView(ApiView):
+    def patch(self, request: Request, conversation_id: int, user_id: int) -> Response:
+        participant = visible_participant(request, conversation_id, user_id)
+        form = RoleSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        conversations.change_role(participant, self.actor, form.validated_data["role"])
+        return Response(ParticipantSerializer(participant).data)
+
     def delete(self, request: Request, conversation_id: int, user_id: int) -> Response:
         participant = visible_participant(request, conversation_id, user_id)
         conversations.remove(participant, self.actor)
@@ -95,8 +125,11 @@ class ParticipantView(ApiView):
 class MessageListView(ReceivingView, ListAPIView):
     """The messages of a conversation; a new one as JSON, or as a form with ``files``."""
 
+    queryset = Message.objects.none()  # for the schema, which knows no conversation
     serializer_class = MessageSerializer
     pagination_class = NewestFirst
+    filter_backends = [StrictFilters]
+    filterset_class = MessageFilters
     file_field = "files"
     max_files = settings.MESSAGE_MAX_FILES
 
@@ -135,8 +168,9 @@ class MessageView(ApiView):
         return Response(status=204)
 
 
-def conversation_body(conversation: Conversation) -> object:
-    found = with_people(Conversation.objects.filter(pk=conversation.pk)).get()
+def conversation_body(conversation: Conversation, request: Request) -> object:
+    row = Conversation.objects.filter(pk=conversation.pk)
+    found = with_people(with_news(row, request.user)).get()
     return ConversationSerializer(found).data
 
 

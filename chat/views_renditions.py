@@ -4,12 +4,11 @@ from urllib.parse import quote
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
-from chat.api_views import ApiView
+from chat.api_views import AnyType, ApiView
 from chat.errors import ChatError, VideoError
-from chat.http_range import file_headers
+from chat.http_range import conditional, file_headers
 from chat.models import ActivityLog, Attachment
 from chat.permissions import viewable_attachment
 from chat.rendition import Rendition
@@ -27,6 +26,7 @@ class RenditionView(ApiView):
 
     authentication_classes = VideoStreamView.authentication_classes
     throttle_scope = "transfer"
+    content_negotiation_class = AnyType
     kind: str
     extension: str
 
@@ -84,7 +84,7 @@ class StoryboardMapView(RenditionView):
         headers = file_headers(etag, rendition.created_at)
         del headers["Accept-Ranges"]
         response = HttpResponse(text, content_type="text/vtt; charset=utf-8", headers=headers)
-        return get_conditional_response(request._request, etag, None, response) or response
+        return conditional(request._request, etag, None, response)
 
 
 def stored_rendition(attachment: Attachment, kind: str) -> Rendition:

@@ -5,20 +5,22 @@ from contextlib import contextmanager
 
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from chat.api_views import ApiView, IdField, NewestFirst
+from chat.api_views import AnyType, ApiView, IdField, NewestFirst
 from chat.authentication import SignedAddressAuthentication
 from chat.errors import ChatError, VideoError
+from chat.filters import StrictFilters, VideoFilters
+from chat.http_range import conditional
 from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversation
 from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
 from chat.rendition import Rendition
-from chat.serializers_video import AttachmentSerializer, UploadSerializer, VideoFilterSerializer
+from chat.serializers_video import AttachmentSerializer, UploadSerializer, attachment_tag
 from chat.services import activity, attachments, messages, uploads
 from chat.services.uploads import Received, ReceivedFile
 from chat.stored_files import stored_file_response
@@ -112,24 +114,25 @@ class VideoListView(ApiView, ListAPIView):
 
     serializer_class = AttachmentSerializer
     pagination_class = NewestFirst
+    filter_backends = [StrictFilters]
+    filterset_class = VideoFilters
 
     def get_queryset(self) -> AttachmentQuerySet:
-        form = VideoFilterSerializer(data=self.request.query_params)
-        form.is_valid(raise_exception=True)
-        wanted = form.validated_data
         videos = Attachment.objects.visible_to(self.request.user).videos()
-        if "conversation" in wanted:
-            visible_conversation(self.request, wanted["conversation"])
-            videos = videos.filter(conversation=wanted["conversation"])
-        if "state" in wanted:
-            videos = videos.filter(processing_state=wanted["state"])
         return videos.select_related("uploaded_by").prefetch_related("renditions")
 
 
 class AttachmentView(ApiView):
-    def get(self, request: Request, attachment_id: int) -> Response:
+    def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
+        """Cheap to ask again and again: 304, without making the answer, while nothing changed."""
         attachment = visible_attachment(request, attachment_id)
-        return Response(AttachmentSerializer(attachment, context={"request": request}).data)
+        tag = attachment_tag(attachment, request)
+        answer = Response(headers={"ETag": tag})
+        if (judged := conditional(request._request, tag, None, answer)) is not answer:
+            patch_cache_control(judged, private=True, no_cache=True)
+            return judged
+        answer.data = AttachmentSerializer(attachment, context={"request": request}).data
+        return answer
 
     def delete(self, request: Request, attachment_id: int) -> Response:
         attachments.delete(visible_attachment(request, attachment_id), self.actor)
@@ -140,6 +143,7 @@ class VideoDownloadView(ApiView):
     """The file, to save: bytes of any attachment, videos or not, with ranges."""
 
     throttle_scope = "transfer"
+    content_negotiation_class = AnyType
     as_attachment = True
     visit: str = Action.ATTACHMENT_DOWNLOADED
 
@@ -173,6 +177,7 @@ class ThumbnailView(ApiView):
 
     authentication_classes = VideoStreamView.authentication_classes
     throttle_scope = "transfer"
+    content_negotiation_class = AnyType
 
     def get(self, request: Request, attachment_id: int) -> HttpResponseBase:
         attachment = viewable_attachment(request, attachment_id)

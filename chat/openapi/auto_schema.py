@@ -72,7 +72,9 @@ class ApiSchema(AutoSchema):
             codes.add("not_found")
         if self.operation.request:
             codes |= {"invalid", "parse_error", "too_large", "unsupported_media_type"}
-        elif any(not isinstance(p, OpenApiParameter) for p in self.operation.parameters):
+        elif self.paginator or any(
+            not isinstance(p, OpenApiParameter) for p in self.operation.parameters
+        ):
             codes.add("invalid")
         return codes
 

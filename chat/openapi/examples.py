@@ -9,8 +9,8 @@ BEN = {"id": 4, "username": "ben"}
 TOKEN = {"token": "6b4f0c…", "expiry": "2026-12-07T09:12:44.120000Z"}
 
 PARTICIPANTS = [
-    {**ANNA, "role": "owner", "joined_at": "2026-11-23T09:14:02.513000Z"},
-    {**BEN, "role": "member", "joined_at": "2026-11-23T09:14:02.514000Z"},
+    {**ANNA, "role": "owner", "joined_at": "2026-11-23T09:14:02.513000Z", "last_read_message": 31},
+    {**BEN, "role": "member", "joined_at": "2026-11-23T09:14:02.514000Z", "last_read_message": 0},
 ]
 CONVERSATION = {
     "id": 7,
@@ -18,7 +18,10 @@ CONVERSATION = {
     "created_by": ANNA,
     "created_at": "2026-11-23T09:14:02.511000Z",
     "participants": PARTICIPANTS,
+    "last_message": 31,
+    "unread_count": 0,
 }
+READ_STATE = {"last_read_message": 31, "unread_count": 0}
 
 ATTACHMENT: dict[str, Any] = {
     "id": 12,

@@ -82,3 +82,6 @@ def head_of(get: Operation) -> Operation:
 
 
 IF_NONE_MATCH = request_header("If-None-Match", "The `ETag` of the copy one has.")
+SAME = empty("Nothing has changed since the answer whose `ETag` is in `If-None-Match`.")
+# Of answers in JSON.
+TAGGED = (IF_NONE_MATCH, header("ETag", [200, 304], "A weak validator of the answer."))

@@ -8,6 +8,8 @@ from drf_spectacular.utils import OpenApiResponse
 from chat.openapi.examples import ATTACHMENT
 from chat.openapi.operation import (
     IF_NONE_MATCH,
+    SAME,
+    TAGGED,
     Operation,
     Table,
     answer,
@@ -17,12 +19,15 @@ from chat.openapi.operation import (
     header,
     request_header,
 )
-from chat.serializers_video import AttachmentSerializer, VideoFilterSerializer
+from chat.serializers_video import AttachmentSerializer
 
 BYTES = ("application/octet-stream", "video/*", "audio/*", "image/*")
 JPEG, WEBP, MP4, VTT = ("image/jpeg",), ("image/jpeg", "image/webp"), ("video/mp4",), ("text/vtt",)
 CURRENT = empty("The copy that `If-None-Match` or `If-Modified-Since` tells of is current.")
-FILE_ERRORS = ("missing_file", "storage_error", "quarantined", "removed", "range_not_satisfiable")
+FILE_ERRORS = (
+    "missing_file", "storage_error", "quarantined", "removed", "precondition_failed",
+    "range_not_satisfiable",
+)  # fmt: skip
 
 CONDITIONS = (
     IF_NONE_MATCH,
@@ -38,7 +43,6 @@ RANGES = (
     header("Accept-Ranges", [200, 206, 416], "`bytes`."),
     header("Content-Range", [206, 416], "`bytes 0-1023/7340032`; with 416 `bytes */7340032`."),
 )
-CHANGED = empty("`If-Match` or `If-Unmodified-Since` does not hold.")
 
 
 def file(
@@ -53,7 +57,6 @@ def file(
             (200, *types): binary("The whole file."),
             (206, *types): binary("The range asked for."),
             304: CURRENT,
-            412: CHANGED,
         },
         errors=FILE_ERRORS + tuple(more.get("errors", ())),
         parameters=RANGES,
@@ -104,9 +107,15 @@ MAP = Operation(
     answers={
         (200, *VTT): OpenApiResponse(OpenApiTypes.STR, "The map."),
         304: CURRENT,
-        412: CHANGED,
     },
-    errors=("no_rendition", "missing_file", "storage_error", "quarantined", "removed"),
+    errors=(
+        "no_rendition",
+        "missing_file",
+        "storage_error",
+        "quarantined",
+        "removed",
+        "precondition_failed",
+    ),
     parameters=(
         IF_NONE_MATCH,
         header("ETag", [200, 304], "A strong validator."),
@@ -127,15 +136,18 @@ ATTACHMENTS: Table = {
         name="list_videos",
         summary="The videos that you may see",
         description="Of all your conversations, newest first; follow `next` until it is null.",
-        answers={200: answer(AttachmentSerializer(many=True), "A page.", ATTACHMENT)},
-        parameters=(VideoFilterSerializer,),
+        answers={200: answer(AttachmentSerializer(many=True), "A page.", ATTACHMENT), 304: SAME},
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "GET /api/chat/attachments/{attachment_id}/": Operation(
         name="get_attachment",
         summary="What is known of a file",
-        description="While moderators hold it, every address in it is null.",
-        answers={200: answer(AttachmentSerializer, "The attachment.", ATTACHMENT)},
-        errors=("removed",),
+        description="While moderators hold it, every address in it is null. Asking again with "
+        "`If-None-Match` costs next to nothing while nothing has changed.",
+        answers={200: answer(AttachmentSerializer, "The attachment.", ATTACHMENT), 304: SAME},
+        parameters=TAGGED,
+        errors=("removed", "precondition_failed"),
     ),
     "DELETE /api/chat/attachments/{attachment_id}/": Operation(
         name="delete_attachment",

@@ -2,14 +2,17 @@
 
 from chat.openapi.bodies import MessageFormSerializer
 from chat.openapi.errors import codes_with_status
-from chat.openapi.examples import CONVERSATION, MESSAGE, PARTICIPANTS
-from chat.openapi.operation import Operation, Table, answer, empty, sent
+from chat.openapi.examples import CONVERSATION, MESSAGE, PARTICIPANTS, READ_STATE
+from chat.openapi.operation import SAME, TAGGED, Operation, Table, answer, empty, sent
 from chat.serializers_chat import (
     ConversationCreateSerializer,
     ConversationEditSerializer,
     ConversationSerializer,
     ParticipantsAddSerializer,
     ParticipantSerializer,
+    ReadSerializer,
+    ReadStateSerializer,
+    RoleSerializer,
 )
 from chat.serializers_video import (
     MessageCreateSerializer,
@@ -22,7 +25,12 @@ CONVERSATIONS: Table = {
         name="list_conversations",
         summary="Your conversations",
         description="Newest first; follow `next` until it is null.",
-        answers={200: answer(ConversationSerializer(many=True), "A page.", CONVERSATION)},
+        answers={
+            200: answer(ConversationSerializer(many=True), "A page.", CONVERSATION),
+            304: SAME,
+        },
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "POST /api/chat/conversations/": Operation(
         name="create_conversation",
@@ -36,7 +44,12 @@ CONVERSATIONS: Table = {
         name="get_conversation",
         summary="One conversation",
         description="Participants see it; for everyone else it does not exist.",
-        answers={200: answer(ConversationSerializer, "The conversation.", CONVERSATION)},
+        answers={
+            200: answer(ConversationSerializer, "The conversation.", CONVERSATION),
+            304: SAME,
+        },
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "PATCH /api/chat/conversations/{conversation_id}/": Operation(
         name="rename_conversation",
@@ -54,11 +67,25 @@ CONVERSATIONS: Table = {
         answers={204: empty("Deleted.")},
         errors=("quarantined", "removed", "must_be_kept"),
     ),
+    "POST /api/chat/conversations/{conversation_id}/read/": Operation(
+        name="mark_read",
+        summary="Say how far you have read",
+        description="Up to `message`, or to the newest one without it. It only ever moves "
+        "forward, so that devices need not agree.",
+        request=ReadSerializer,
+        answers={200: answer(ReadStateSerializer, "Where you are now.", READ_STATE)},
+        examples=(sent("up to a message", {"message": 31}), sent("everything", {})),
+    ),
     "GET /api/chat/conversations/{conversation_id}/participants/": Operation(
         name="list_participants",
         summary="Who takes part",
         description="All of them, in the order in which they joined.",
-        answers={200: answer(ParticipantSerializer(many=True), "People.", PARTICIPANTS[0])},
+        answers={
+            200: answer(ParticipantSerializer(many=True), "People.", PARTICIPANTS[0]),
+            304: SAME,
+        },
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "POST /api/chat/conversations/{conversation_id}/participants/": Operation(
         name="add_participants",
@@ -69,6 +96,15 @@ CONVERSATIONS: Table = {
             201: answer(ParticipantSerializer(many=True), "All who take part.", PARTICIPANTS[0])
         },
         examples=(sent("ben", {"participants": ["ben"]}),),
+    ),
+    "PATCH /api/chat/conversations/{conversation_id}/participants/{user_id}/": Operation(
+        name="change_role",
+        summary="Change someone's role",
+        description="An owner may; the last owner stays owner.",
+        request=RoleSerializer,
+        answers={200: answer(ParticipantSerializer, "Changed.", PARTICIPANTS[0])},
+        errors=("last_owner",),
+        examples=(sent("owner", {"role": "owner"}),),
     ),
     "DELETE /api/chat/conversations/{conversation_id}/participants/{user_id}/": Operation(
         name="remove_participant",
@@ -84,7 +120,9 @@ MESSAGES: Table = {
         name="list_messages",
         summary="The messages of a conversation",
         description="Newest first; follow `next` until it is null.",
-        answers={200: answer(MessageSerializer(many=True), "A page.", MESSAGE)},
+        answers={200: answer(MessageSerializer(many=True), "A page.", MESSAGE), 304: SAME},
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "POST /api/chat/conversations/{conversation_id}/messages/": Operation(
         name="send_message",
@@ -112,7 +150,9 @@ MESSAGES: Table = {
         name="get_message",
         summary="One message",
         description="With those of its attachments that you may see.",
-        answers={200: answer(MessageSerializer, "The message.", MESSAGE)},
+        answers={200: answer(MessageSerializer, "The message.", MESSAGE), 304: SAME},
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
     "PATCH /api/chat/messages/{message_id}/": Operation(
         name="edit_message",
@@ -125,8 +165,8 @@ MESSAGES: Table = {
     "DELETE /api/chat/messages/{message_id}/": Operation(
         name="delete_message",
         summary="Delete a message",
-        description="Hides it and its files from everyone in the conversation; its sender and the "
-        "conversation's owner may.",
+        description="Hides it from everyone in the conversation and deletes its files, unless "
+        "moderators hold them; its sender and the conversation's owner may.",
         answers={204: empty("Deleted.")},
     ),
 }

@@ -5,7 +5,7 @@ the video, moving files) happens outside any transaction; rows and log entries f
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.db import transaction
 
@@ -179,10 +179,17 @@ def delete(attachment: Attachment, actor: Actor) -> None:
             raise held_back(locked, actor.user)
         if locked.keeps_its_bytes:
             raise ChatError("must_be_kept")
-        activity.record(ActivityLog.Action.ATTACHMENT_DELETED, actor, locked)
-        after_commit = files_deleter([locked])
-        locked.delete()
-        transaction.on_commit(after_commit, robust=True)
+        delete_rows([locked], actor)
+
+
+def delete_rows(attachments: Iterable[Attachment], actor: Actor) -> None:
+    """Delete rows that the caller's transaction has locked, and their files when it commits."""
+    attachments = list(attachments)
+    for attachment in attachments:
+        activity.record(ActivityLog.Action.ATTACHMENT_DELETED, actor, attachment)
+    after_commit = files_deleter(attachments)
+    Attachment.objects.filter(pk__in=[attachment.pk for attachment in attachments]).delete()
+    transaction.on_commit(after_commit, robust=True)
 
 
 def held_back(attachment: Attachment, user: Visitor | None) -> ChatError:

@@ -10,7 +10,7 @@ from chat.errors import ChatError
 from chat.models import ActivityLog, Attachment, Conversation, Message
 from chat.services import activity
 from chat.services.activity import Actor
-from chat.services.attachments import owns, require_participant, save, stored
+from chat.services.attachments import delete_rows, owns, require_participant, save, stored
 from chat.services.uploads import ReceivedFile
 
 Action = ActivityLog.Action
@@ -84,7 +84,8 @@ def edit(message: Message, actor: Actor, content: str) -> None:
 
 
 def delete(message: Message, actor: Actor) -> None:
-    """Hide the message and its files from the participants; sender and owner may.
+    """Hide the message from everybody in the conversation and delete its files; its sender and
+    the conversation's owner may.  Files that moderators hold or have removed are only hidden.
 
     Raises:
         ChatError: ``permission_denied``, or ``not_found`` when it was deleted meanwhile.
@@ -97,6 +98,8 @@ def delete(message: Message, actor: Actor) -> None:
     with changing(message):
         message.save(update_fields=["deleted_at"])
         activity.record(Action.MESSAGE_DELETED, actor, message)
+        files = message.attachments.select_for_update().order_by("id")
+        delete_rows(files.filter(visibility=Attachment.Visibility.VISIBLE, on_hold=False), actor)
 
 
 @contextlib.contextmanager

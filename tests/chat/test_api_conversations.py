@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from chat.models import ActivityLog, Attachment, Conversation, Participant
+from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
 from tests.chat.conftest import signed_in
 from tests.conftest import person
 
@@ -33,7 +33,10 @@ class TestCreate:
 
         assert response.status_code == 201
         found = response.json()
-        assert list(found) == ["id", "title", "created_by", "created_at", "participants"]
+        assert list(found) == [
+            "id", "title", "created_by", "created_at", "participants", "last_message",
+            "unread_count",
+        ]  # fmt: skip
         assert found["title"] == "Trip"
         assert found["created_by"] == {"id": owner.pk, "username": "owner"}
         assert [(p["id"], p["username"], p["role"]) for p in found["participants"]] == [
@@ -225,6 +228,37 @@ class TestParticipants:
 
         assert names(as_owner, conversation) == {"owner": "owner", "member": "member"}
 
+    def test_roles(
+        self,
+        conversation: Conversation,
+        as_owner: APIClient,
+        as_member: APIClient,
+        owner: User,
+        member: User,
+    ) -> None:
+        owners = path(conversation, f"participants/{owner.pk}/")
+        members = path(conversation, f"participants/{member.pk}/")
+
+        assert as_member.patch(members, {"role": "owner"}).status_code == 403
+        last = as_owner.patch(owners, {"role": "member"})
+        assert (last.status_code, last.json()["code"]) == (409, "last_owner")
+        response = as_owner.patch(members, {"role": "owner"})
+        assert (response.status_code, response.json()["role"]) == (200, "owner")
+        assert as_member.patch(owners, {"role": "member"}).status_code == 200
+
+        assert names(as_owner, conversation) == {"owner": "member", "member": "owner"}
+        assert as_owner.patch(members, {"role": "member"}).status_code == 403
+        assert actions() == ["participant_changed", "participant_changed"]
+        assert ActivityLog.objects.first().details == {"username": "owner", "role": "member"}  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("data", [{}, {"role": "king"}, {"role": None}, {"role": ["owner"]}])
+    def test_nonsense_for_a_role(
+        self, data: dict[str, Any], conversation: Conversation, as_owner: APIClient, member: User
+    ) -> None:
+        response = as_owner.patch(path(conversation, f"participants/{member.pk}/"), data)
+
+        assert (response.status_code, list(response.json())) == (400, ["role"])
+
     def test_ownership_passes_on(
         self, conversation: Conversation, as_owner: APIClient, as_member: APIClient, owner: User
     ) -> None:
@@ -234,3 +268,90 @@ class TestParticipants:
         as_owner.delete(path(conversation, f"participants/{owner.pk}/"))
 
         assert names(as_member, conversation) == {"member": "owner", "late": "member"}
+
+
+class TestRead:
+    @pytest.fixture
+    def messages(self, conversation: Conversation, owner: User, member: User) -> list[int]:
+        """Three of the owner's, one of the member's among them."""
+        senders = (owner, member, owner, owner)
+        sent = [Message.objects.create(conversation=conversation, sender=s) for s in senders]
+        return [message.pk for message in sent]
+
+    def read(self, client: APIClient, conversation: Conversation, **data: Any) -> Any:
+        return client.post(path(conversation, "read/"), data)
+
+    def test_what_is_new(
+        self, conversation: Conversation, messages: list[int], as_member: APIClient
+    ) -> None:
+        (found,) = as_member.get(LIST).json()["results"]
+        assert (found["last_message"], found["unread_count"]) == (messages[-1], 3)
+
+        response = self.read(as_member, conversation, message=messages[2])
+
+        assert response.json() == {"last_read_message": messages[2], "unread_count": 1}
+        (found,) = as_member.get(LIST).json()["results"]
+        assert found["unread_count"] == 1
+        assert found["participants"][1]["last_read_message"] == messages[2]
+        assert not ActivityLog.objects.exists()
+
+    def test_never_backwards(
+        self, conversation: Conversation, messages: list[int], as_member: APIClient
+    ) -> None:
+        everything = {"last_read_message": messages[-1], "unread_count": 0}
+        assert self.read(as_member, conversation).json() == everything
+        assert self.read(as_member, conversation, message=messages[0]).json() == everything
+
+    def test_deleted_messages_are_not_news(
+        self, conversation: Conversation, messages: list[int], as_member: APIClient
+    ) -> None:
+        Message.objects.filter(pk=messages[-1]).update(deleted_at="2026-01-01T00:00Z")
+
+        (found,) = as_member.get(LIST).json()["results"]
+
+        assert (found["last_message"], found["unread_count"]) == (messages[2], 2)
+
+    def test_counting_ends_at_a_hundred(
+        self, conversation: Conversation, owner: User, as_member: APIClient
+    ) -> None:
+        Message.objects.bulk_create(
+            Message(conversation=conversation, sender=owner) for _ in range(105)
+        )
+        assert as_member.get(path(conversation)).json()["unread_count"] == 100
+
+    def test_the_unread_ones(
+        self, conversation: Conversation, messages: list[int], as_member: APIClient
+    ) -> None:
+        quiet = as_member.post(LIST, {"title": "quiet"}).json()["id"]
+
+        def ids(unread: str) -> list[int]:
+            return [c["id"] for c in as_member.get(LIST, {"unread": unread}).json()["results"]]
+
+        assert (ids("true"), ids("false")) == ([conversation.pk], [quiet])
+        assert list(as_member.get(LIST, {"unread": "maybe"}).json()) == ["unread"]
+
+    def test_who_comes_later_starts_at_the_end(
+        self,
+        conversation: Conversation,
+        messages: list[int],
+        as_owner: APIClient,
+        as_outsider: APIClient,
+    ) -> None:
+        as_owner.post(path(conversation, "participants/"), {"participants": ["outsider"]})
+
+        (found,) = as_outsider.get(LIST).json()["results"]
+
+        assert found["unread_count"] == 0
+
+    def test_access(
+        self, conversation: Conversation, as_outsider: APIClient, as_nobody: APIClient
+    ) -> None:
+        assert self.read(as_outsider, conversation).status_code == 404
+        assert self.read(as_nobody, conversation).status_code == 401
+        assert as_outsider.get(path(conversation, "read/")).status_code == 405
+
+    @pytest.mark.parametrize("message", ["x", 0, 4711, 2**63, None])
+    def test_nonsense(self, message: Any, conversation: Conversation, as_owner: APIClient) -> None:
+        response = self.read(as_owner, conversation, message=message)
+
+        assert (response.status_code, list(response.json())) == (400, ["message"])

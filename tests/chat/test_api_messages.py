@@ -219,10 +219,34 @@ class TestList:
             for _ in range(more):
                 sent = Message.objects.create(conversation=conversation, sender=owner)
                 legacy_video(message=sent)
-            with django_assert_num_queries(
-                6
-            ):  # token, siblings, conversation, page, files, renditions
+            with django_assert_num_queries(5):  # token, conversation, page, files, renditions
                 as_owner.get(path)
+
+    def test_filters(
+        self,
+        path: str,
+        message: Message,
+        conversation: Conversation,
+        owner: User,
+        legacy_video: Any,
+        as_owner: APIClient,
+    ) -> None:
+        filmed = Message.objects.create(conversation=conversation, sender=owner)
+        legacy_video(message=filmed)
+        hidden = Message.objects.create(conversation=conversation, sender=owner)
+        legacy_video(message=hidden, visibility=Attachment.Visibility.REMOVED)
+        Message.objects.filter(pk=message.pk).update(created_at="2026-01-02T03:04:05Z")
+
+        def ids(**query: Any) -> list[int]:
+            return [m["id"] for m in as_owner.get(path, query).json()["results"]]
+
+        assert ids(sender=owner.pk) == [hidden.pk, filmed.pk]
+        assert ids(kind="video") == [filmed.pk]
+        assert ids(kind=["image", "video"], sender=message.sender_id) == []
+        assert ids(created_before="2026-02-01T00:00:00Z") == [message.pk]
+        for query in ({"kind": "book"}, {"sender": "x"}, {"state": "ready"}, {"cursor": "x"}):
+            response = as_owner.get(path, query)
+            assert (response.status_code, list(response.json())) == (400, list(query))
 
 
 class TestOne:
@@ -274,6 +298,30 @@ class TestOne:
         assert client.delete(one(message)).status_code == 404
         assert Message.objects.get().content == "Hello"
         assert ActivityLog.objects.get().action == "message_deleted"
+
+    def test_delete_takes_its_files_along(
+        self,
+        message: Message,
+        legacy_video: Any,
+        as_member: APIClient,
+        stored_files: Files,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        """Nobody else's of the same content, and none that moderators hold."""
+        gone = legacy_video(message=message)
+        other = legacy_video()
+        held = legacy_video(message=message, visibility=Attachment.Visibility.QUARANTINED)
+        kept = legacy_video(message=message, on_hold=True)
+
+        with django_capture_on_commit_callbacks(execute=True):
+            assert as_member.delete(one(message)).status_code == 204
+            assert f"media/{gone.file.name}" in stored_files()  # not before it is committed
+
+        left = [other, held, kept]
+        assert sorted(Attachment.objects.values_list("pk", flat=True)) == [a.pk for a in left]
+        assert stored_files() == sorted(f"media/{a.file.name}" for a in left)
+        entry = ActivityLog.objects.get(action="attachment_deleted")
+        assert entry.object_id == gone.pk
 
     def test_other_members_do_not_delete(
         self, conversation: Conversation, owner: User, as_member: APIClient
