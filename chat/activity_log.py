@@ -60,6 +60,7 @@ class ActivityLog(models.Model):
         RENDITIONS_MADE = "renditions_made", "made renditions of"
         ATTACHMENT_FINGERPRINTED = "attachment_fingerprinted", "fingerprinted"
         ATTACHMENT_VERIFIED = "attachment_verified", "verified"
+        ACTIVITY_EXPORTED = "activity_exported", "exported the activity log"
         JOB_STARTED = "job_started", "started job"
         JOB_PAUSED = "job_paused", "paused job"
         JOB_RESUMED = "job_resumed", "resumed job"

@@ -7,7 +7,7 @@ import django_filters as filters
 from django import forms
 from django.db.models import Q, QuerySet
 
-from chat.models import ActivityLog, Attachment, Conversation
+from chat.models import Attachment, Conversation
 from moderation.form_fields import ClockField
 from moderation.words import codec_words, duration_words
 
@@ -195,49 +195,3 @@ def conversation_number(text: str) -> int | None:
     digits = text.removeprefix("#")
     known = text.startswith("#") and digits.isascii() and digits.isdigit() and len(digits) < 18
     return int(digits) if known else None
-
-
-OBJECT_TYPES: Choices = [
-    ("attachment", "Attachment"),
-    ("conversation", "Conversation"),
-    ("message", "Message"),
-    ("job", "Job"),
-    ("user", "Person"),
-]
-
-
-class ActivityFilter(DayRange):
-    actor = filters.CharFilter(label="Who", method="by_actor", max_length=150)
-    action = filters.ChoiceFilter(
-        label="Action",
-        choices=[(value, label.capitalize()) for value, label in ActivityLog.Action.choices],
-        empty_label="Any action",
-    )
-    object_type = filters.ChoiceFilter(
-        label="Object", choices=OBJECT_TYPES, empty_label="Any object"
-    )
-    object_id = filters.NumberFilter(
-        label="Number", min_value=1, max_value=2**53, decimal_places=0
-    )
-
-    WORDS = {
-        "actor": "by {}",
-        "action": "action is {}",
-        "object_type": "object is {}",
-        "object_id": "number is {}",
-        "date_from": "since {}",
-        "date_to": "until {}",
-    }
-
-    class Meta:
-        model = ActivityLog
-        fields: list[str] = []
-        form = RangeForm
-
-    def by_actor(self, queryset: QuerySet[Any], _name: str, text: str) -> QuerySet[Any]:
-        """By account where one has the name now (an index), else by the name as it was written."""
-        return queryset.filter(Q(actor__username__iexact=text) | Q(actor_name__iexact=text))
-
-    def value_words(self, name: str, value: Any) -> str:
-        words = super().value_words(name, value)
-        return words.lower() if name in ("action", "object_type") else words

@@ -113,16 +113,14 @@ class VideoTable(ListTable):
 
 
 class ActivityTable(ListTable):
-    when = tables.Column(
-        accessor="created_at", order_by=("id",), orderable=True, verbose_name="When"
-    )
+    when = tables.Column(accessor="created_at", verbose_name="When")
     who = cell("activity_who", verbose_name="Who")
     what = cell("activity_what", verbose_name="What")
-    where = tables.Column(accessor="ip_address", verbose_name="From")
+    where = cell("activity_where", verbose_name="From")
     details = cell("activity_details", verbose_name="Details")
 
     class Meta(ListTable.Meta):
-        order_by = "-when"
+        pass
 
     def render_when(self, record: ActivityLog) -> SafeString | str:
         return ago(record.created_at)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from moderation.views import (
     activity,
+    activity_exports,
     health,
     job_exports,
     job_start,
@@ -28,6 +29,9 @@ urlpatterns = [
     path("health/", health.health, name="health"),
     path("health/self-test/", health.health_self_test, name="health-self-test"),
     path("activity/", activity.activity, name="activity"),
+    path("activity/tail/", activity.activity_tail, name="activity-tail"),
+    path("activity/export.csv", activity_exports.activity_csv, name="activity-csv"),
+    path("activity/export.jsonl", activity_exports.activity_jsonl, name="activity-jsonl"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", job_start.job_new, name="job-new"),
     path("jobs/new/estimate/", job_start.job_estimate, name="job-estimate"),
