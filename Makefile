@@ -11,7 +11,7 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines corpus fuzz bench-media bench-jobs \
+.PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs \
 	chaos screenshots clean install install-test
 
 help: ## list what can be made
@@ -51,6 +51,9 @@ corpus: install-test ## what both engines find in other people's files (DIR=../s
 
 fuzz: install-test ## mutated files through both engines (N=10000 SEED=1 REPLAY=index)
 	@$(python) -m bench.mutate $(or $(N),10000) --seed $(or $(SEED),1) $(if $(REPLAY),--replay $(REPLAY))
+
+fuzz-api: install-test ## schemathesis over the API's schema, as participant and as outsider (N=200 SEED=1)
+	@$(python) -m tests.api.fuzz $(or $(N),200) --seed $(or $(SEED),1)
 
 bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
 	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt

@@ -47,6 +47,16 @@ class IdField(serializers.IntegerField):
         super().__init__(min_value=1, max_value=MAX_ID, **kwargs)
 
 
+class TextField(serializers.CharField):
+    """DRF's, which takes numbers too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        return text
+
+
 class BoundedJSONParser(JSONParser):
     """DRF's, which lets brackets nested by the thousand end as a server error."""
 

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from rest_framework import serializers
 
-from chat.api_views import IdField
+from chat.api_views import IdField, TextField
 from chat.models import Conversation, Participant
 from chat.serializers_video import PersonSerializer
 
@@ -44,7 +44,7 @@ class ConversationSerializer(serializers.ModelSerializer):
 class UsernamesField(serializers.ListField):
     """Usernames in, accounts out."""
 
-    child = serializers.CharField(max_length=150)
+    child = TextField(max_length=150)
 
     def to_internal_value(self, data: Any) -> list[AbstractBaseUser]:
         names: list[str] = super().to_internal_value(data)
@@ -57,12 +57,12 @@ class UsernamesField(serializers.ListField):
 
 
 class ConversationCreateSerializer(serializers.Serializer):
-    title = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    title = TextField(max_length=200, required=False, allow_blank=True, default="")
     participants = UsernamesField(max_length=MAX_PEOPLE, required=False, default=list)
 
 
 class ConversationEditSerializer(serializers.Serializer):
-    title = serializers.CharField(max_length=200, allow_blank=True)
+    title = TextField(max_length=200, allow_blank=True)
 
 
 class ParticipantsAddSerializer(serializers.Serializer):
@@ -85,5 +85,5 @@ class ReadStateSerializer(serializers.Serializer):
 
 
 class SignInSerializer(serializers.Serializer):
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+    username = TextField(max_length=150)
+    password = TextField(max_length=4096, trim_whitespace=False)

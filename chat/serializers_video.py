@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
-from chat.api_views import IdField
+from chat.api_views import IdField, TextField
 from chat.authentication import address_token
 from chat.http_range import INLINE_TYPES
 from chat.models import Attachment, Conversation, Message
@@ -98,9 +98,7 @@ class UploadSerializer(serializers.Serializer):
     """The form fields beside the file of an upload."""
 
     conversation = IdField()
-    content = serializers.CharField(
-        required=False, allow_blank=True, max_length=MAX_CONTENT_CHARACTERS
-    )
+    content = TextField(required=False, allow_blank=True, max_length=MAX_CONTENT_CHARACTERS)
 
 
 def attachment_tag(attachment: Attachment, request: Request) -> str:
@@ -137,7 +135,7 @@ class MessageCreateSerializer(serializers.Serializer):
     is a video by its content, and keeps all of them with the message or nothing.
     """
 
-    content = serializers.CharField(
+    content = TextField(
         required=False, allow_blank=True, default="", max_length=MAX_CONTENT_CHARACTERS
     )
     attachments = serializers.ListField(
@@ -164,4 +162,4 @@ class MessageCreateSerializer(serializers.Serializer):
 
 
 class MessageEditSerializer(serializers.Serializer):
-    content = serializers.CharField(max_length=MAX_CONTENT_CHARACTERS)
+    content = TextField(max_length=MAX_CONTENT_CHARACTERS)

@@ -3,7 +3,10 @@
 from typing import Any
 
 from drf_spectacular.drainage import warn
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
@@ -128,6 +131,22 @@ def with_wide_integers(result: dict[str, Any], **_options: Any) -> dict[str, Any
             if described.get("type") == "integer":
                 described["format"] = "int64"
     return result
+
+
+class TextSchema(OpenApiSerializerFieldExtension):
+    """Says by a pattern what DRF refuses in texts: NUL, and nothing but white space."""
+
+    target_class = "chat.api_views.TextField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        field = self.target
+        schema: dict[str, Any] = auto_schema._map_serializer_field(
+            field, direction, bypass_extensions=True
+        )
+        if field.allow_blank:
+            return {**schema, "pattern": r"^[^\x00]*$"}
+        something = r"[^\s\x00]" if field.trim_whitespace else r"[^\x00]"
+        return {**schema, "minLength": 1, "pattern": rf"^[^\x00]*{something}[^\x00]*$"}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

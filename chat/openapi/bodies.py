@@ -4,6 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from chat.api_views import IdField
 from chat.serializers_video import MessageCreateSerializer, UploadSerializer
 
 
@@ -13,7 +14,8 @@ class BytesField(serializers.FileField):
 
 
 class UploadFormSerializer(UploadSerializer):
-    file = BytesField(help_text="The file; behind `conversation`, see there.")
+    conversation = IdField(required=False, help_text="Before the file; or in the address.")
+    file = BytesField()
 
 
 class MessageFormSerializer(MessageCreateSerializer):

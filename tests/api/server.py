@@ -16,24 +16,23 @@ from tests.moderation.installation import Installation, installation
 from tests.running import ROOT, eventually, free_port
 
 PASSWORD = "for the tests alone"
+NAMES = ("anna", "ben", "carl", "dora")
 PEOPLE = f"""
 from django.contrib.auth.models import User
-for name in ("anna", "ben", "carl"):
+for name in {NAMES}:
     User.objects.create_user(name, f"{{name}}@example.org", {PASSWORD!r})
 """
 
 
 @dataclass(frozen=True)
 class ApiServer:
-    """``anna`` owns a conversation with ``ben`` and a video in it; ``carl`` is an outsider."""
+    """``anna`` owns a conversation with ``ben`` and a video in it; the others are outsiders."""
 
     installation: Installation
     url: str
+    tokens: dict[str, str]  # by name
     conversation: int
     video: dict[str, Any]
-
-    def token(self, name: str) -> str:
-        return sign_in(self.url, name)
 
 
 def sign_in(url: str, name: str) -> str:
@@ -47,7 +46,7 @@ def sign_in(url: str, name: str) -> str:
 def api_server(folder: Path, **settings: str) -> Iterator[ApiServer]:
     port = free_port()
     with installation(
-        folder, PORT=str(port), HOST="127.0.0.1", WEB_WORKERS="1", **settings
+        folder, PORT=str(port), HOST="127.0.0.1", WEB_WORKERS="1", THROTTLE="0", **settings
     ) as made:
         made.manage("shell", "--no-imports", "-c", PEOPLE)
         made.manage("collectstatic", "--no-input", "--verbosity", "0")
@@ -80,8 +79,9 @@ def answers(url: str) -> bool:
 
 
 def seeded(made: Installation, url: str) -> ApiServer:
+    tokens = {name: sign_in(url, name) for name in NAMES}
     session = requests.Session()
-    session.headers["Authorization"] = f"Token {sign_in(url, 'anna')}"
+    session.headers["Authorization"] = f"Token {tokens['anna']}"
 
     def post(path: str, **body: Any) -> dict[str, Any]:
         answer = session.post(f"{url}/api/chat/{path}", timeout=60, **body)
@@ -93,4 +93,4 @@ def seeded(made: Installation, url: str) -> ApiServer:
     with clip().open("rb") as file:
         form = {"conversation": opened["id"], "content": "Look at this"}
         video = post("videos/upload/", data=form, files={"file": file})
-    return ApiServer(made, url, opened["id"], video)
+    return ApiServer(made, url, tokens, opened["id"], video)

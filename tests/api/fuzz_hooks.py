@@ -1,0 +1,23 @@
+"""What schemathesis is told beside the schema."""
+
+from typing import Any
+
+import schemathesis
+
+
+@schemathesis.check
+def documented_code(
+    _context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """An error's code is one of those that the schema lists for this status of this operation."""
+    if response.status_code < 400 or not response.content:
+        return
+    code = response.json().get("code", "invalid")
+    answers: dict[str, Any] = case.operation.definition.raw["responses"]
+    described = answers.get(str(response.status_code), {}).get("content", {})
+    codes = {
+        example["value"].get("code", "invalid")
+        for example in described.get("application/json", {}).get("examples", {}).values()
+    }
+    if str(response.status_code) in answers and isinstance(code, str):
+        assert code in codes, f"{response.status_code} {code} is not among {sorted(codes)}"
