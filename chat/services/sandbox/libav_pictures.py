@@ -66,7 +66,7 @@ def image_of(frame: VideoFrame) -> Image.Image:
     """The same picture (rgb24) for Pillow.  PyAV's own way goes line by line: 1.6 ms, not 0.1."""
     plane = frame.planes[0]
     size = frame.width, frame.height
-    return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)
+    return Image.frombuffer("RGB", size, plane, "raw", "RGB", plane.line_size, 1)  # type: ignore[arg-type]
 
 
 def deinterlaced(frame: VideoFrame) -> VideoFrame:
