@@ -52,6 +52,14 @@ PLACES = (
     ),
     Place("activity", "Activity", "activity", "g a", beneath=("activity",)),
     Place("jobs", "Jobs", "list-check", "g j", beneath=("job",)),
+    Place(
+        "people",
+        "People",
+        "users",
+        "g p",
+        beneath=("person",),
+        permission="moderation.manage_roles",
+    ),
     Place("health", "Health", "heartbeat", "g h", beneath=("health",)),
 )
 

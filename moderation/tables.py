@@ -3,12 +3,13 @@
 from typing import Any
 
 import django_tables2 as tables
+from django.contrib.auth.models import User
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from chat.models import ActivityLog, Attachment
 from moderation.models import Failure, Job
-from moderation.templatetags.dashboard import ago, attachment_state
+from moderation.templatetags.dashboard import ago, attachment_state, state
 from moderation.words import codec_words, container_words, rough_span_words, size_words
 
 DASH = SafeString('<span class="none" aria-label="unknown">–</span>')
@@ -124,6 +125,23 @@ class ActivityTable(ListTable):
 
     def render_when(self, record: ActivityLog) -> SafeString | str:
         return ago(record.created_at)
+
+
+class PersonTable(ListTable):
+    name = cell("person_name", order_by=("username",), orderable=True)
+    email = tables.Column(verbose_name="Email")
+    roles = cell("person_roles", verbose_name="Roles")
+    signed_in = tables.Column(accessor="last_login", verbose_name="Last sign-in", attrs=NUMBER)
+    state = tables.Column(accessor="is_active", verbose_name="Account")
+
+    class Meta(ListTable.Meta):
+        order_by = "name"
+
+    def render_signed_in(self, record: User) -> SafeString | str:
+        return ago(record.last_login)
+
+    def render_state(self, record: User) -> SafeString:
+        return state("on", word="Active") if record.is_active else state("off", word="Deactivated")
 
 
 class JobTable(ListTable):

@@ -11,6 +11,7 @@ from moderation.views import (
     job_steering,
     jobs,
     palette,
+    people,
     sign_in,
     videos,
 )
@@ -32,6 +33,10 @@ urlpatterns = [
     path("activity/tail/", activity.activity_tail, name="activity-tail"),
     path("activity/export.csv", activity_exports.activity_csv, name="activity-csv"),
     path("activity/export.jsonl", activity_exports.activity_jsonl, name="activity-jsonl"),
+    path("people/", people.people, name="people"),
+    path("people/<int:user_id>/", people.person, name="person"),
+    path("people/<int:user_id>/roles/", people.person_roles, name="person-roles"),
+    path("people/<int:user_id>/active/", people.person_active, name="person-active"),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", job_start.job_new, name="job-new"),
     path("jobs/new/estimate/", job_start.job_estimate, name="job-estimate"),

@@ -32,6 +32,19 @@ def job_action(view: View) -> View:
     return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_POST(view)))
 
 
+MANAGE_ROLES = ["moderation.view_dashboard", "moderation.manage_roles"]
+
+
+def admin_page(view: View) -> View:
+    """GET for who may give roles."""
+    return signed_in(permission_required(MANAGE_ROLES, raise_exception=True)(require_safe(view)))
+
+
+def admin_action(view: View) -> View:
+    """POST for who may give roles."""
+    return signed_in(permission_required(MANAGE_ROLES, raise_exception=True)(require_POST(view)))
+
+
 def signed_in(view: View) -> View:
     """Others sign in first.
 
