@@ -19,7 +19,7 @@ from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment, Conversation
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
-from moderation import backfill, planning, steering
+from moderation import backfill, checkpoints, planning, steering
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.progress import progress
 from moderation.scopes import Scope
@@ -112,7 +112,7 @@ def median_ms(action: Callable[[], Any], times: int = 31) -> float:
 
 
 def one_job(rows: int, scope: Scope, processing: NoMedia) -> None:
-    backfill.processing_of = lambda _kind, _scope: processing  # type: ignore[assignment]
+    checkpoints.processing_of = lambda _kind, _scope: processing  # type: ignore[assignment]
     before = job_data_bytes()
     job = steering.create_job(Job.Kind.METADATA, scope, SYSTEM, "command")
     planned = timed(lambda: backfill.plan(job))

@@ -4,8 +4,9 @@ Any number of workers may claim at once, be killed, or freeze and come back besi
 replacement: an item's effects and the cursor that says it is done are written in one
 transaction, which first checks that the claim still holds.
 
-A chunk that lost its worker is split: the items that may have been in work stay in it, are worked
-on one at a time, and the one that keeps ending workers is given up; the others go on elsewhere.
+A chunk that lost its worker, or whose slice an error ended, is split: the items that may have been
+in work stay in it, are worked on one at a time, and the one that keeps ending workers is given up;
+the others go on elsewhere.
 """
 
 import os
@@ -34,7 +35,8 @@ Skips = dict[str, list[int]]
 
 
 class LostChunk(Exception):
-    """Another worker has claimed the chunk meanwhile, or it is gone: discard and go on."""
+    """Another worker has claimed the chunk meanwhile, or it is gone, or its job is over: discard
+    and go on."""
 
 
 def owner_name() -> str:
@@ -159,13 +161,15 @@ class Claim:
         return True
 
     def release(self, *, blame: bool = False) -> None:
-        """Let others claim at once.  With ``blame``, the item at the cursor counts as one that
-        may have ended this slice."""
-        self._still_mine().update(
-            owner="",
-            lease_until=None,  # whatever another machine's clock says
-            attempts=F("attempts") + int(blame),
-        )
+        """Let others claim at once.  With ``blame``, one of the items that were in work has ended
+        this slice: they are set apart, as after the loss of a worker."""
+        with transaction.atomic():
+            chunk = self._still_mine().select_for_update().first() if blame else None
+            if chunk is not None:
+                _set_apart(chunk)
+                chunk.save()
+            # No lease: it is over, whatever another machine's clock says.
+            self._still_mine().update(owner="", lease_until=None)
 
     def _skips_with(self, tally: Tally) -> Skips:
         reasons = {*self.skips, *tally.skips}
@@ -208,7 +212,13 @@ def _claim_of(job_id: int, owner: str) -> Claim | None:
     if chunk is None:
         return None
     if chunk.owner:  # it did not come back to release the chunk
-        _split(chunk)
+        Interruption.objects.create(
+            job_id=chunk.job_id,
+            cause=Interruption.Cause.WORKER_LOST,
+            owner=chunk.owner,
+            attachment_id=chunk.attachment_ids[chunk.cursor],
+        )
+        _set_apart(chunk)
     chunk.owner = owner
     chunk.fence += 1
     chunk.lease_until = now + lease(job.kind)
@@ -228,18 +238,11 @@ def _claim_of(job_id: int, owner: str) -> Claim | None:
     )
 
 
-def _split(chunk: Chunk) -> None:
-    """After the loss of its worker: leave the items that may have been in work, one of which may
-    be the cause; the rest is a chunk of its own, for anyone to take."""
-    ids = chunk.attachment_ids
-    Interruption.objects.create(
-        job_id=chunk.job_id,
-        cause=Interruption.Cause.WORKER_LOST,
-        owner=chunk.owner,
-        attachment_id=ids[chunk.cursor],
-    )
+def _set_apart(chunk: Chunk) -> None:
+    """Leave the items that may have been in work, one of which ended it; the rest is a chunk of
+    its own, for anyone to take.  The chunk is for the caller to save."""
     chunk.attempts += 1
-    end = chunk.cursor + SLICE_ITEMS
+    ids, end = chunk.attachment_ids, chunk.cursor + SLICE_ITEMS
     if rest := ids[end:]:
         Chunk.of(chunk.job, rest, is_retry=chunk.is_retry).save()
         chunk.packed_ids, chunk.size = pack_ids(ids[:end]), end

@@ -15,6 +15,7 @@ from chat.models import ActivityLog
 from chat.services import activity, fingerprinting
 from chat.services.activity import Actor
 from moderation.decisions import Verdict
+from moderation.endings import end_tries
 from moderation.models import Failure, FailureQuerySet, Job
 from moderation.scopes import Scope
 
@@ -144,9 +145,8 @@ def cancel(job: Job, actor: Actor) -> bool:
             Action.JOB_CANCELLED,
             finished_at=timezone.now(),
         )
-        if changed:  # nobody tries these again
-            waiting = Failure.objects.filter(job=job, is_final=False)
-            waiting.update(is_final=True, next_try_at=None)
+        if changed:
+            end_tries(job)
     return changed
 
 

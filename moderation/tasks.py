@@ -12,7 +12,7 @@ from chat.models import Attachment
 from chat.services import activity_chain, orphans, scratch, uploads
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill, housekeeping
+from moderation import backfill, endings, housekeeping
 from moderation.chunks import owner_name, release_dead
 from moderation.models import Job
 from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
@@ -124,7 +124,7 @@ def sweep() -> bool:
     work that nobody has taken on: a wake-up was lost, a lease ended, a try is due, an hour has
     come.  Whether there was."""
     release_dead()
-    backfill.finish_what_is_complete()
+    endings.finish_what_is_complete()
     there_is_work = Job.objects.with_work(timezone.now()).exists()
     if there_is_work:
         fill_up()

@@ -18,6 +18,7 @@ from chat.models import ActivityLog, Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, chunks, planning, steering
+from moderation.checkpoints import HALTING, Worker
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.progress import Progress, progress
 from moderation.scopes import RENDITIONS, Scope
@@ -238,7 +239,7 @@ def test_a_worker_that_lost_its_chunk_writes_nothing(legacy_video: MakeVideo) ->
     Chunk.objects.update(lease_until=timezone.now())  # … which ends
     assert backfill.work_slice("other:2", job_id=job.pk) is True
     with pytest.raises(chunks.LostChunk):
-        backfill.Worker(job, frozen).checkpoint(0.0)
+        Worker(job, frozen).checkpoint(0.0)
     frozen.release()
     job.refresh_from_db()
     assert counts(job) == (1, 0, 0)
@@ -328,14 +329,14 @@ def test_an_interruption_just_after_the_commit_keeps_what_was_committed(
 ) -> None:
     legacy_video()
     job = start()
-    commit = backfill.Worker._commit
+    commit = Worker._commit
 
-    def interrupted(self: backfill.Worker, *arguments: Any) -> None:
+    def interrupted(self: Worker, *arguments: Any) -> None:
         commit(self, *arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(backfill.Worker, "_commit", interrupted)
+        patched.setattr(Worker, "_commit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             backfill.work_slice("me:1", job_id=job.pk)
     backfill.run_inline(job, lambda _progress: None)
@@ -344,7 +345,7 @@ def test_an_interruption_just_after_the_commit_keeps_what_was_committed(
     assert posters() == 1
 
 
-@pytest.mark.parametrize("code", sorted(backfill.HALTING))
+@pytest.mark.parametrize("code", sorted(HALTING))
 def test_what_is_no_files_fault_stops_the_job_instead_of_failing_them_all(
     code: str, legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 
 from chat.models import ActivityLog, Attachment
 from chat.services.activity import Actor
-from moderation import backfill, steering
+from moderation import backfill, chunks, steering
 from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.queues import JOBS
 from moderation.scopes import Scope
@@ -93,7 +93,7 @@ def test_a_job_at_work_has_a_rate(legacy_video: MakeVideo) -> None:
     job = steering.create_job(Job.Kind.METADATA, Scope(), Actor(), "command")
     backfill.plan(job)
     chunk = Chunk.objects.get()
-    held = backfill.claim("host:1", job.pk)
+    held = chunks.claim("host:1", job.pk)
     assert held is not None
     Chunk.objects.filter(pk=chunk.pk).update(cursor=1, ready=1, busy_seconds=0.5)
     line = jobs("list")

@@ -18,7 +18,8 @@ from chat.models import Attachment
 from chat.services import interruption
 from chat.services.activity import SYSTEM
 from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
-from moderation import backfill, chunks, planning, steering, tasks
+from moderation import backfill, checkpoints, chunks, endings, planning, steering, tasks
+from moderation.checkpoints import Worker
 from moderation.consumer import Scheduler, free_what_is_frozen
 from moderation.models import Chunk, Failure, Job
 from moderation.planning import plan_batch
@@ -68,7 +69,7 @@ def test_a_worker_killed_before_it_said_that_the_job_is_done(legacy_video: MakeV
     job = start()
     held = chunks.claim("killed:1")
     assert held is not None
-    backfill.Worker(job, held).checkpoint(time.monotonic())
+    Worker(job, held).checkpoint(time.monotonic())
     assert not Chunk.objects.open().exists()
     tasks.sweep()
     job.refresh_from_db()
@@ -92,7 +93,7 @@ def test_a_job_is_not_done_that_is_planned_just_now(
         return found
 
     monkeypatch.setattr(Failure.objects, "filter", planned_meanwhile)
-    assert not backfill.finish_if_complete(job.pk)
+    assert not endings.finish_if_complete(job.pk)
     job.refresh_from_db()
     assert job.status != Job.Status.DONE
 
@@ -324,7 +325,7 @@ def test_what_becomes_due_does_not_wait_for_the_sweep(legacy_video: MakeVideo) -
 
 def test_a_rate_is_reached(legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a turn was waited for is not time that its items took."""
-    monkeypatch.setattr(backfill, "CHECKPOINT_SECONDS", 0.5)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.5)
     for _ in range(4):
         legacy_video()
     job = start(Pace(items_per_second=4))
@@ -333,7 +334,8 @@ def test_a_rate_is_reached(legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPa
     prepare_with(monkeypatch, lambda _service, video: Prepared(video, error=VideoError("corrupt")))
     held = chunks.claim("me:1")
     assert held is not None
-    backfill.Worker(job, held).checkpoint(time.monotonic() + 9)
-    now = progress(job)
-    assert now.failed == 4
-    assert Chunk.objects.get().busy_seconds < 0.5
+    worker = Worker(job, held)
+    while held.is_open:
+        worker.checkpoint(time.monotonic() + 9)
+    assert progress(job).failed == 4
+    assert Chunk.objects.get().busy_seconds < 0.6

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from chat.models import ActivityLog, Attachment, Conversation, HeldContent
 from chat.services.activity import Actor
-from moderation import backfill, decisions, steering
+from moderation import backfill, chunks, decisions, steering
 from moderation.decisions import Verdict
 from moderation.models import Decision, Job
 from moderation.progress import progress, skip_reasons
@@ -98,14 +98,14 @@ def test_an_interrupted_checkpoint_decides_nothing_twice(
         video(conversation)
     job = started(moderator, REMOVE)
     backfill.plan(job)
-    held = backfill.claim("a", job.pk)
+    held = chunks.claim("a", job.pk)
     assert held
 
     def fail(*_args: object) -> None:
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(backfill.Claim, "advance", fail)
+        patch.setattr(chunks.Claim, "advance", fail)
         with pytest.raises(RuntimeError):
             backfill.work_on(job, held, deadline=float("inf"))
     assert not Decision.objects.exists()

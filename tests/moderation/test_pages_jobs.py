@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from chat.models import Attachment, Conversation
 from chat.services.activity import SYSTEM, Actor
-from moderation import backfill, steering
+from moderation import backfill, endings, steering
 from moderation.housekeeping import clear_old_details
 from moderation.models import Chunk, Interruption, Job, WorkerSeen
 from moderation.scopes import Scope
@@ -240,7 +240,7 @@ def test_a_listener_is_told_each_tenth_and_the_end(viewer: User) -> None:
     Chunk.objects.update(cursor=40, ready=39, failed=1)
     assert told() == "Running: 40 % done"
     Chunk.objects.update(cursor=100, ready=97, failed=2, dead=1)
-    assert backfill.finish_if_complete(job.pk)
+    assert endings.finish_if_complete(job.pk)
     assert told() == "Done: 100 of 100 videos, 3 failed"
 
 
@@ -364,7 +364,7 @@ def test_a_failure_of_a_video_that_is_gone(viewer: User, conversation: Conversat
 def test_a_job_whose_details_were_cleared(viewer: User, conversation: Conversation) -> None:
     job = running_job(cursor=10, ready=7, failed=3)
     job.failures.create(attachment=video(conversation), code="corrupt")
-    assert backfill.finish_if_complete(job.pk)
+    assert endings.finish_if_complete(job.pk)
     assert clear_old_details(timedelta(microseconds=1)) == 1
     words = page_of(viewer, job)
     assert "Only the numbers are kept" in words
