@@ -181,12 +181,13 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def own_database(url: str) -> Iterator[str]:
-    """The URL of a new, empty database on the server of ``url``, dropped at the end."""
+def own_database(url: str, like: str = "template1") -> Iterator[str]:
+    """The URL of a new database on the server of ``url``, dropped at the end: empty, or a copy of
+    the one that is named, which nobody may be connected to."""
     name = f"of_a_test_{uuid4().hex[:12]}"
     administration = urlsplit(url)._replace(path="/postgres").geturl()
     with psycopg.connect(administration, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
     try:
         yield urlsplit(url)._replace(path=f"/{name}").geturl()
     finally:

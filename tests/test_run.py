@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.moderation.installation import NEW, migrated_file
 from tests.running import ROOT, RunningCopy, eventually, free_port, supported
 
 pytestmark = [
@@ -26,11 +28,16 @@ ADMIN = {"ADMIN_USERNAME": "keeper", "ADMIN_PASSWORD": "a long way to go 42"}
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Callable[..., RunningCopy]]:
-    """Starts copies; the same DATA_DIR unless told otherwise, so a second call starts again."""
+    """Starts copies; the same DATA_DIR unless told otherwise, so a second call starts again.  Most
+    find a database there, which spares them the migrations of a first start."""
     copies: list[RunningCopy] = []
 
-    def start(data_dir: Path | None = None, **options: str) -> RunningCopy:
-        copies.append(RunningCopy(data_dir or tmp_path / "data", **options))
+    def start(data_dir: Path | None = None, *, first: bool = False, **options: str) -> RunningCopy:
+        folder = data_dir or tmp_path / "data"
+        if not first and not folder.exists():
+            folder.mkdir()
+            shutil.copyfile(migrated_file(), folder / "db.sqlite3")
+        copies.append(RunningCopy(folder, **options))
         return copies[-1]
 
     yield start
@@ -39,7 +46,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., RunningCopy]]:
 
 
 def token(copy: RunningCopy) -> str:
-    body = {"username": ADMIN["ADMIN_USERNAME"], "password": ADMIN["ADMIN_PASSWORD"]}
+    body = {"username": "admin", "password": NEW["ADMIN_PASSWORD"]}
     request = urllib.request.Request(
         copy.url + "/api/auth/token/",
         json.dumps(body).encode(),
@@ -55,7 +62,7 @@ def conversations(copy: RunningCopy, key: str) -> list[str]:
 
 
 def test_it_serves_and_ctrl_c_stops_it_without_a_trace(run: Callable[..., RunningCopy]) -> None:
-    copy = run(**ADMIN).wait_until_serving()
+    copy = run(first=True, **ADMIN).wait_until_serving()
     page = copy.get("/moderation/sign-in/").read().decode()
     assert copy.url in copy.output
 
@@ -72,7 +79,7 @@ def test_it_serves_and_ctrl_c_stops_it_without_a_trace(run: Callable[..., Runnin
 
 
 def test_starting_again_is_quick_and_keeps_the_data(run: Callable[..., RunningCopy]) -> None:
-    copy = run(**ADMIN).wait_until_serving()
+    copy = run().wait_until_serving()
     key = token(copy)
     request = urllib.request.Request(
         copy.url + "/api/chat/conversations/",
@@ -84,7 +91,7 @@ def test_starting_again_is_quick_and_keeps_the_data(run: Callable[..., RunningCo
     copy.wait_for_exit(12)
 
     began = time.monotonic()
-    again = run(**ADMIN).wait_until_serving()
+    again = run().wait_until_serving()
     assert time.monotonic() - began < 30
     assert conversations(again, key) == ["Kept"]
     assert "Installing" not in again.output
@@ -179,7 +186,7 @@ def test_two_copies_run_side_by_side_and_a_long_path_is_no_trouble(
     run: Callable[..., RunningCopy], tmp_path: Path
 ) -> None:
     long = tmp_path / "a folder with spaces" / ("very-" * 30)
-    long.mkdir(parents=True)
+    long.parent.mkdir()
     copies = [run(tmp_path / "first"), run(long)]
     for copy in copies:
         copy.wait_until_serving()

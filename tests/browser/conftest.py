@@ -22,6 +22,7 @@ from playwright.sync_api import (
 
 from tests.machine import chromium, need_ffmpeg
 from tests.moderation.installation import Installation, installation
+from tests.moderation.short_demo import SEED
 from tests.running import ROOT, eventually, free_port
 
 PASSWORD = "for the tests alone"
@@ -47,13 +48,18 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
     chromium()
     need_ffmpeg()
     port = free_port()
     folder = tmp_path_factory.mktemp("stage")
     with installation(folder, PORT=str(port), HOST="127.0.0.1", WEB_WORKERS="1") as made:
-        made.manage("seed_demo")
+        if any(item.path.name == "screenshots.py" for item in request.session.items):
+            made.manage("seed_demo")
+        else:
+            made.python(SEED)
         made.manage("collectstatic", "--no-input", "--verbosity", "0")
         for queue in ("jobs", "uploads"):
             made.start("run_huey", "--queue", queue)

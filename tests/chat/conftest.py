@@ -1,5 +1,6 @@
 """Clients of the API, as signed-in people, and a look at everything that is on the disk."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,12 @@ def video(as_member: APIClient, send_video: Callable[..., Any]) -> Attachment:
     response = send_video(as_member)
     assert response.status_code == 201, response.json()
     return Attachment.objects.get(pk=response.json()["id"])
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go during the test, to see that none is left."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder

@@ -4,7 +4,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -27,14 +26,6 @@ STOPS_WITHIN_SECONDS = 3.0
 
 
 @pytest.fixture
-def scratch_place(tmp_path, monkeypatch) -> Path:
-    place = tmp_path / "scratch"
-    place.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(place))
-    return place
-
-
-@pytest.fixture
 def helper():
     one = MediaHelper(1, ALL)
     one.known_tasks()
@@ -43,9 +34,7 @@ def helper():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_running_transcode_ends_when_its_caller_says_so(
-    legacy_video, scratch_place, stored_files
-):
+def test_a_running_transcode_ends_when_its_caller_says_so(legacy_video, scratch, stored_files):
     source = "testsrc2=size=1280x720:rate=30:duration=40"
     path = clip("long.avi", "-c:v", "mpeg4", "-q:v", "3", source=source, audio=False)
     attachment = legacy_video(path)
@@ -57,7 +46,7 @@ def test_a_running_transcode_ends_when_its_caller_says_so(
 
     def stop() -> bool:
         """As soon as the transcoder has written something."""
-        if any(file.stat().st_size for file in scratch_place.rglob("preview.mp4")):
+        if any(file.stat().st_size for file in scratch.rglob("preview.mp4")):
             children.extend(running_children(media_runner.media_helper()))
             said.append(time.monotonic())
         return bool(said)
@@ -68,7 +57,7 @@ def test_a_running_transcode_ends_when_its_caller_says_so(
     assert children
     assert not any(is_running(pid) for pid in children)
     assert len(said) == 1  # what is stopped stays so, without being asked again
-    assert list(scratch_place.iterdir()) == []
+    assert list(scratch.iterdir()) == []
     assert stored_files() == before
     assert not Rendition.objects.exists()
     # Nothing of it stays: the same may be asked for, here and by this helper.
@@ -140,7 +129,7 @@ def test_other_threads_go_on(helper, tmp_path):
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_a_signal_that_ends_the_wait_ends_the_child_before_its_folder_goes(
-    helper, scratch_place, attempt
+    helper, scratch, attempt
 ):
     """Ctrl-C while the tool writes: the interruption comes out, not what it would trip over."""
 
@@ -157,4 +146,4 @@ def test_a_signal_that_ends_the_wait_ends_the_child_before_its_folder_goes(
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert not running_children(helper)
-    assert list(scratch_place.iterdir()) == []
+    assert list(scratch.iterdir()) == []

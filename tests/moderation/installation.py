@@ -4,15 +4,19 @@ Where the test run itself is on servers (see tests.on_servers), so is the instal
 database and a queue of its own on them.
 """
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import psycopg
@@ -21,6 +25,9 @@ from tests.running import INHERITED, ROOT, eventually
 from tests.services import own_database, own_redis_database
 
 Process = subprocess.Popen[str]
+NEW = {"ADMIN_PASSWORD": "for the tests alone"}
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 class Installation:
@@ -111,23 +118,52 @@ class Installation:
 
 @contextmanager
 def installation(data_dir: Path, **settings: str) -> Iterator[Installation]:
-    """Migrated, with an administrator."""
+    """Migrated, with an administrator; on the servers of this test run where it has some."""
     with ExitStack() as at_the_end:
-        on_servers = {} if "DATABASE_URL" in settings else own_servers(at_the_end)
-        settings = {"ADMIN_PASSWORD": "for the tests alone", **on_servers, **settings}
+        given = "DATABASE_URL" in settings
+        settings = {**NEW, **({} if given else own_servers(at_the_end)), **settings}
         made = Installation(data_dir, **settings)
         at_the_end.callback(made.clear_away)
-        made.manage("migrate", "--verbosity", "0")
-        made.manage("ensure_admin")
+        if not settings.get("DATABASE_URL"):
+            shutil.copyfile(migrated_file(), data_dir / "db.sqlite3")
+        elif given:
+            migrate(made)
         yield made
 
 
 def own_servers(at_the_end: ExitStack) -> dict[str, str]:
-    """A database and a queue on the servers of this test run; nothing when it has none."""
+    """A migrated database and a queue on the servers of this test run; nothing when it has
+    none."""
     server, queue = os.environ.get("DATABASE_URL", ""), os.environ.get("HUEY_URL", "")
     settings = {}
     if server:
-        settings["DATABASE_URL"] = at_the_end.enter_context(own_database(server))
+        copy = own_database(server, like=migrated_database(server))
+        settings["DATABASE_URL"] = at_the_end.enter_context(copy)
     if queue.startswith("redis"):
         settings["HUEY_URL"] = at_the_end.enter_context(own_redis_database(queue))
     return settings
+
+
+# --- Migrated once, then copied ------------------------------------------------------------------
+
+
+def migrate(site: Installation) -> None:
+    site.manage("migrate", "--verbosity", "0")
+    site.manage("ensure_admin")
+
+
+@cache
+def migrated_file() -> Path:
+    """A database of SQLite."""
+    folder = Path(_until_exit.enter_context(TemporaryDirectory(prefix="offchat-migrated-")))
+    migrate(Installation(folder, **NEW))
+    return folder / "db.sqlite3"
+
+
+@cache
+def migrated_database(server: str) -> str:
+    """The name of a database on this PostgreSQL that nobody is connected to."""
+    url = _until_exit.enter_context(own_database(server))
+    folder = Path(_until_exit.enter_context(TemporaryDirectory(prefix="offchat-migrated-")))
+    migrate(Installation(folder, DATABASE_URL=url, **NEW))
+    return url.rpartition("/")[2]

@@ -13,20 +13,21 @@ from pathlib import Path
 import pytest
 
 from tests.machine import lacking
-from tests.moderation.installation import Installation, Process, installation
-from tests.moderation.test_tasks import (
-    DONE,
+from tests.moderation.consumers import (
     LEASE_SECONDS,
-    START_JOB,
     STATUS,
     archive,
     assert_each_was_done_once,
-    video_count,
+    start_consumer,
+    start_job,
+    wait_until_some_are_done,
 )
+from tests.moderation.installation import Installation, Process, installation
 from tests.running import eventually
 from tests.services import own_database, own_redis_database
 
-VIDEOS = 60
+VIDEOS = 40
+ITEMS_PER_SECOND = 10  # so that a job can be disturbed, however fast the machine
 MakeSite = Callable[..., Installation]
 
 
@@ -35,7 +36,7 @@ def make_site(tmp_path: Path, postgresql_server: str) -> Iterator[MakeSite]:
     """Makes an installation on PostgreSQL with legacy videos, its queues where it is told."""
     with ExitStack() as at_the_end:
 
-        def make(huey_url: str = "", videos: int = VIDEOS) -> Installation:
+        def make(huey_url: str = "") -> Installation:
             database = at_the_end.enter_context(own_database(postgresql_server))
             made = at_the_end.enter_context(
                 installation(
@@ -45,7 +46,7 @@ def make_site(tmp_path: Path, postgresql_server: str) -> Iterator[MakeSite]:
                     JOB_LEASE_SECONDS=str(LEASE_SECONDS),
                 )
             )
-            source = str(archive(tmp_path / "archive", videos))
+            source = str(archive(tmp_path / "archive", VIDEOS))
             made.manage(
                 "import_videos", source, "--conversation", "A", "--user", "admin", "--create"
             )
@@ -60,10 +61,6 @@ def redis_database(redis_url: str) -> Iterator[str]:
         yield url
 
 
-def consume(site: Installation, queue: str = "jobs") -> Process:
-    return site.start("run_huey", "--queue", queue)
-
-
 def stop(consumer: Process, signum: int = signal.SIGINT) -> str:
     consumer.send_signal(signum)
     output = consumer.communicate(timeout=20)[0]
@@ -75,15 +72,15 @@ def test_queues_on_postgresql(make_site: MakeSite) -> None:
     site = make_site()
     tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'huey%'"
     assert site.value(tables) == 4  # made by `migrate`
-    consumer = consume(site)
-    site.python(START_JOB)
+    consumer = start_consumer(site)
+    start_job(site)
     site.wait_for(STATUS, "done", seconds=60)
     output = stop(consumer)
     assert_each_was_done_once(site)
     assert "Traceback" not in output
     assert not site.processes()
 
-    uploads = consume(site, "uploads")
+    uploads = start_consumer(site, "uploads")
     some = site.value("SELECT min(id) FROM chat_attachment WHERE processing_state = 'ready'")
     made = f"SELECT count(*) > 0 FROM chat_rendition WHERE attachment_id = {some}"
     site.python(f"from moderation import tasks; tasks.make_renditions({some})")
@@ -95,13 +92,13 @@ def test_a_killed_consumer_on_postgresql_is_followed_by_one_that_finishes(
     make_site: MakeSite,
 ) -> None:
     site = make_site()
-    consumer = consume(site)
-    site.python(START_JOB)
-    eventually("some are done", lambda: (site.value(DONE) or 0) > 0, 60)
+    consumer = start_consumer(site)
+    start_job(site, ITEMS_PER_SECOND)
+    wait_until_some_are_done(site)
     os.killpg(consumer.pid, signal.SIGKILL)
     consumer.communicate(timeout=10)
     eventually("nothing of it is left", lambda: not site.processes(), 5)
-    consumer = consume(site)
+    consumer = start_consumer(site)
     site.wait_for(STATUS, "done", seconds=30)
     stop(consumer)
     assert_each_was_done_once(site)
@@ -138,12 +135,12 @@ def test_two_machines_share_a_job(
     second_machine: Callable[[Installation], Installation],
     redis_database: str,
 ) -> None:
-    first = make_site(redis_database, videos=160)
+    first = make_site(redis_database)
     second = second_machine(first)
-    consumers = [consume(first), consume(second)]
+    consumers = [start_consumer(first), start_consumer(second)]
     hosts = "SELECT count(DISTINCT host) FROM moderation_workerseen"
     first.wait_for(hosts, 2, seconds=20)
-    first.python(START_JOB)
+    start_job(first, ITEMS_PER_SECOND)
     owners = set()
 
     def both_have_worked() -> bool:
@@ -165,16 +162,15 @@ def test_a_machine_that_is_lost_costs_its_leases_only(
     second_machine: Callable[[Installation], Installation],
     redis_database: str,
 ) -> None:
-    first = make_site(redis_database, videos=160)
+    first = make_site(redis_database)
     second = second_machine(first)
-    lost = consume(second)
-    first.python(START_JOB)
-    eventually("some are done", lambda: (first.value(DONE) or 0) > 0, 60)
+    lost = start_consumer(second)
+    start_job(first, ITEMS_PER_SECOND)
+    wait_until_some_are_done(first)
     os.killpg(lost.pid, signal.SIGKILL)
     lost.communicate(timeout=10)
     assert first.value(STATUS) == "running"
-    assert first.value(DONE) < video_count(first)
-    consumer = consume(first)
+    consumer = start_consumer(first)
     first.wait_for(STATUS, "done", seconds=90)
     stop(consumer)
     assert_each_was_done_once(first)
