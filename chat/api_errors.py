@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 API_PREFIX = "/api/"
 # Codes whose own words tell more than the table: where the JSON breaks off, which CSRF check.
 SPECIFIC = {"parse_error", "permission_denied"}
-# The client should come back: how long a passing failure usually lasts.
-RETRY_AFTER_SECONDS = 30
+# The client should come back: how long a passing failure usually lasts, by code; else by status.
+RETRY_AFTER_SECONDS = {"request_in_progress": 1, "upload_locked": 1, "too_many_uploads": 30}
+RETRY_AFTER_SECONDS_BY_STATUS = {503: 30}
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -56,8 +57,9 @@ def chat_error_response(error: ChatError) -> Response:
     response = Response(body, status=error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Token"
-    if error.status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    by_status = RETRY_AFTER_SECONDS_BY_STATUS.get(error.status)
+    if seconds := RETRY_AFTER_SECONDS.get(error.code, by_status):
+        response.headers["Retry-After"] = str(seconds)
     return response
 
 

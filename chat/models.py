@@ -22,6 +22,9 @@ from chat.rendition import Rendition
 from chat.report import Report as Report
 from chat.report import ReportCase as ReportCase
 from chat.services.fingerprints import FrameHash, unpack
+from chat.upload import IdempotencyKey as IdempotencyKey
+from chat.upload import ResumableUpload as ResumableUpload
+from chat.upload import UploadReservation as UploadReservation
 
 if TYPE_CHECKING:
     from chat.services.video_metadata import VideoMetadata
@@ -307,6 +310,7 @@ class Attachment(Moderated):
                 name="attachment_removed",
                 condition=Q(removed_at__isnull=False),
             ),
+            models.Index(fields=["uploaded_by", "size"], name="attachment_bytes_of_uploader"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -101,6 +101,14 @@ class UploadSerializer(serializers.Serializer):
     content = TextField(required=False, allow_blank=True, max_length=MAX_CONTENT_CHARACTERS)
 
 
+class ResumableUploadSerializer(UploadSerializer):
+    """The metadata of a resumable upload."""
+
+    filename = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    filetype = serializers.CharField(required=False, allow_blank=True)
+    kind = serializers.ChoiceField(choices=["any", "video"], required=False)
+
+
 def attachment_tag(attachment: Attachment, request: Request) -> str:
     """A weak ETag of what ``AttachmentSerializer`` would say to who asks, without asking it."""
     said = [getattr(attachment, field.attname) for field in attachment._meta.concrete_fields]
@@ -131,7 +139,7 @@ class MessageSerializer(serializers.ModelSerializer):
 class MessageCreateSerializer(serializers.Serializer):
     """A new message: text, files uploaded before (ids), and files that come with it.
 
-    ``save(conversation=…, actor=…, files=…)`` takes each of the files down the video road if it
+    ``save(conversation=…, actor=…, also=…)`` takes each of the files down the video road if it
     is a video by its content, and keeps all of them with the message or nothing.
     """
 
@@ -158,6 +166,7 @@ class MessageCreateSerializer(serializers.Serializer):
             validated_data["content"],
             attachment_ids=validated_data["attachments"],
             files=self.context.get("files", ()),
+            also=validated_data["also"],
         )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from chat import views_chat, views_renditions, views_video
+from chat import views_chat, views_renditions, views_uploads, views_video
 from chat.api_views import RowId
 
 register_converter(RowId, "id")
@@ -20,6 +20,12 @@ urlpatterns = [
         "videos/<id:attachment_id>/stream/", views_video.VideoStreamView.as_view(), name="stream"
     ),
     path("upload/", views_video.AttachmentUploadView.as_view(), name="upload"),
+    path("uploads/", views_uploads.ResumableUploadsView.as_view(), name="resumable-uploads"),
+    path(
+        "uploads/<uuid:upload_id>/",
+        views_uploads.ResumableUploadView.as_view(),
+        name="resumable-upload",
+    ),
     path(
         "attachments/<id:attachment_id>/", views_video.AttachmentView.as_view(), name="attachment"
     ),

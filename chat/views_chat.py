@@ -1,5 +1,7 @@
 """Conversations, who takes part in them, and their messages."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from rest_framework.exceptions import ValidationError
@@ -27,6 +29,7 @@ from chat.serializers_video import (
     MessageSerializer,
 )
 from chat.services import conversations, messages
+from chat.services.idempotency import payload_sha256
 from chat.services.uploads import ReceivedFile
 from chat.unread import with_news
 from chat.views_video import ReceivingView
@@ -140,16 +143,27 @@ class MessageListView(ReceivingView, ListAPIView):
 
     def post(self, request: Request, conversation_id: int) -> Response:
         self.conversation = visible_conversation(request, conversation_id)
-        if not request.content_type.startswith("multipart/form-data"):
-            return self.send(request, request.data, [])
-        with self.receiving(request) as received:
-            return self.send(request, received.fields, received.files.get("files", []))
+        if request.content_type.startswith("multipart/form-data"):
+            with self.receiving(request) as arrival:
+                message_id = arrival.made_before()
+                if message_id is None:
+                    files = arrival.received.files.get(self.file_field, [])
+                    message_id = self.send(arrival.received.fields, files, arrival.keep)
+        else:
+            with self.claiming(request) as claim:
+                sent = payload_sha256(request.get_full_path(), request.data)
+                message_id = claim.made_before(sent)
+                if message_id is None:
+                    message_id = self.send(request.data, [], claim.fulfil)
+        return Response(message_body(visible_message(request, message_id), request), status=201)
 
-    def send(self, request: Request, data: object, files: list[ReceivedFile]) -> Response:
+    def send(
+        self, data: object, files: list[ReceivedFile], also: Callable[[Message], None]
+    ) -> int:
         form = MessageCreateSerializer(data=data, context={"files": files})
         form.is_valid(raise_exception=True)
-        sent = form.save(conversation=self.conversation, actor=self.actor)
-        return Response(message_body(sent, request), status=201)
+        sent: Message = form.save(conversation=self.conversation, actor=self.actor, also=also)
+        return sent.pk
 
 
 class MessageView(ApiView):

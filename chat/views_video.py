@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db.models import Model
 from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -21,11 +22,44 @@ from chat.models import ActivityLog, Attachment, AttachmentQuerySet, Conversatio
 from chat.permissions import viewable_attachment, visible_attachment, visible_conversation
 from chat.rendition import Rendition
 from chat.serializers_video import AttachmentSerializer, UploadSerializer, attachment_tag
-from chat.services import activity, attachments, messages, uploads
-from chat.services.uploads import Received, ReceivedFile
+from chat.services import activity, attachments, idempotency, messages, quotas, uploads
+from chat.services.idempotency import Claim, payload_sha256
+from chat.services.quotas import Reservation
+from chat.services.uploads import Received
 from chat.stored_files import stored_file_response
 
 Action = ActivityLog.Action
+
+
+class Arrival:
+    """A form with files that is being received, then has been: ``received``."""
+
+    received: Received
+
+    def __init__(self, request: Request, claim: Claim, reservation: Reservation) -> None:
+        self.request = request
+        self.claim = claim
+        self.reservation = reservation
+
+    def admit(self) -> None:
+        """Files that were kept when they came first take no more room."""
+        if not self.claim.is_answered:
+            self.reservation.admit(uploads.least_file_bytes(self.request._request))
+
+    def follow(self, received_bytes: int) -> None:
+        self.reservation.follow(received_bytes)
+        self.claim.follow(received_bytes)
+
+    def made_before(self) -> int | None:
+        """The id of what the same request made when it was sent first."""
+        fields = dict(self.received.fields.lists())
+        address = self.request.get_full_path()
+        return self.claim.made_before(payload_sha256(address, fields, self.received))
+
+    def keep(self, kept: Model) -> None:
+        """In the transaction that keeps the files."""
+        self.reservation.keep(kept)
+        self.claim.fulfil(kept)
 
 
 class ReceivingView(ApiView):
@@ -46,23 +80,43 @@ class ReceivingView(ApiView):
         return super().scope_of(request)
 
     @contextmanager
-    def receiving(self, request: Request) -> Iterator[Received]:
-        """The body, for the block; a file that is refused is told to the activity log."""
+    def claiming(self, request: Request) -> Iterator[Claim]:
+        """The right to do what is asked, for the block; see ``chat.services.idempotency``."""
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not idempotency.ALLOWED.fullmatch(key):
+            raise ValidationError({"Idempotency-Key": ["1 to 255 visible ASCII characters."]})
+        with idempotency.claimed(attachments.owner_of(self.actor), key) as claim:
+            yield claim
+
+    @contextmanager
+    def receiving(self, request: Request) -> Iterator[Arrival]:
+        """The body and the room promised to it, for the block; a file that is refused is told to
+        the activity log."""
         try:
-            self.find_conversation(request.query_params)
-            if not request.content_type.startswith("multipart/form-data"):
-                raise UnsupportedMediaType(request.content_type)
-            with uploads.receive(
-                request._request,
-                accepted=self.file_field,
-                max_files=self.max_files,
-                before_file=self.find_conversation,
-            ) as received:
-                self.find_conversation(received.fields)
-                yield received
-        except VideoError as error:
-            attachments.record_refusal(error, self.actor, self.conversation)
+            with self.claiming(request) as claim:
+                self.find_conversation(request.query_params)
+                if not request.content_type.startswith("multipart/form-data"):
+                    raise UnsupportedMediaType(request.content_type)
+                with quotas.reserved(attachments.owner_of(self.actor)) as reservation:
+                    arrival = Arrival(request, claim, reservation)
+                    with uploads.receive(
+                        request._request,
+                        accepted=self.file_field,
+                        max_files=self.max_files,
+                        before_file=lambda fields: self.before_file(fields, arrival),
+                        follow=arrival.follow,
+                    ) as arrival.received:
+                        self.find_conversation(arrival.received.fields)
+                        reservation.settle(arrival.received.size)
+                        yield arrival
+        except ChatError as error:
+            if isinstance(error, VideoError) or error.code == "quota_exceeded":
+                attachments.record_refusal(error, self.actor, self.conversation)
             raise
+
+    def before_file(self, fields: QueryDict, arrival: Arrival) -> None:
+        self.find_conversation(fields)
+        arrival.admit()
 
     def find_conversation(self, fields: QueryDict) -> None:
         if self.conversation is None and "conversation" in fields:
@@ -79,28 +133,36 @@ class AttachmentUploadView(ReceivingView):
     only_videos = False
 
     def post(self, request: Request) -> Response:
-        with self.receiving(request) as received:
-            form = UploadSerializer(data=received.fields.dict() | request.query_params.dict())
-            form.is_valid(raise_exception=True)
-            if self.file_field not in received.files:
-                raise ValidationError({self.file_field: ["No file was sent."]}, "required")
-            (file,) = received.files[self.file_field]
-            attachment = self.keep(file, form.validated_data.get("content", ""))
+        with self.receiving(request) as arrival:
+            made_before = arrival.made_before()
+            if made_before is not None:
+                attachment = visible_attachment(request, made_before)
+            else:
+                attachment = self.keep(request, arrival)
         body = AttachmentSerializer(attachment, context={"request": request}).data
         location = reverse("chat:attachment", args=[attachment.pk], request=request)
         return Response(body, status=201, headers={"Location": location})
 
-    def keep(self, file: ReceivedFile, content: str) -> Attachment:
-        """Alone, or as part of a message when there is text with it."""
-        conversation = self.conversation
-        if conversation is None:
-            raise ChatError("not_found")
-        if not content:
-            return attachments.upload(file, conversation, self.actor, only_videos=self.only_videos)
-        message = messages.send(
-            conversation, self.actor, content, files=[file], only_videos=self.only_videos
+    def keep(self, request: Request, arrival: Arrival) -> Attachment:
+        received = arrival.received
+        form = UploadSerializer(data=received.fields.dict() | request.query_params.dict())
+        form.is_valid(raise_exception=True)
+        if self.file_field not in received.files:
+            raise ValidationError({self.file_field: ["No file was sent."]}, "required")
+        (file,) = received.files[self.file_field]
+        return messages.keep_file(
+            file,
+            self.require_conversation(),
+            self.actor,
+            form.validated_data.get("content", ""),
+            only_videos=self.only_videos,
+            also=arrival.keep,
         )
-        return message.attachments.select_related("uploaded_by").get()
+
+    def require_conversation(self) -> Conversation:
+        if self.conversation is None:
+            raise ChatError("not_found")
+        return self.conversation
 
 
 class VideoUploadView(AttachmentUploadView):

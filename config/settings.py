@@ -139,7 +139,8 @@ CORS_ALLOW_HEADERS = [
     "x-requested-with",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
-    "Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag",
+    "Accept-Ranges", "Attachment-Id", "Content-Disposition", "Content-Length",
+    "Content-Location", "Content-Range", "ETag",
     "Idempotency-Key", "Last-Modified", "Location", "Retry-After", "Tus-Checksum-Algorithm",
     "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Expires",
     "Upload-Length", "Upload-Metadata", "Upload-Offset",
@@ -317,6 +318,15 @@ REQUESTS_PER_MINUTE = {
 
 # --- Video limits, each with its unit -----------------------------------------------------------
 UPLOAD_MAX_BYTES = env_int("UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1)  # files of one request
+# Of one person: stored files; uploads on their way at once, and the bytes they will have.
+USER_QUOTA_BYTES = env_int("USER_QUOTA_BYTES", 100 * 1024**3, minimum=1)
+UPLOAD_PENDING_MAX_COUNT = env_int("UPLOAD_PENDING_MAX_COUNT", 100, minimum=1)
+UPLOAD_PENDING_MAX_BYTES = env_int("UPLOAD_PENDING_MAX_BYTES", 20 * 1024**3, minimum=1)
+# A body that stands still for so long is taken for cut off.
+UPLOAD_STALL_SECONDS = env_float("UPLOAD_STALL_SECONDS", 20.0, minimum=0.1)
+# A resumable upload is kept for so long after its last byte came.
+RESUMABLE_UPLOAD_HOURS = env_int("RESUMABLE_UPLOAD_HOURS", 24, minimum=1)
+IDEMPOTENCY_KEY_HOURS = env_int("IDEMPOTENCY_KEY_HOURS", 24, minimum=1)
 MESSAGE_MAX_FILES = env_int("MESSAGE_MAX_FILES", 10, minimum=1)
 VIDEO_MAX_DURATION_SECONDS = env_int("VIDEO_MAX_DURATION_SECONDS", 6 * 3600, minimum=1)
 VIDEO_MAX_PIXELS = env_int("VIDEO_MAX_PIXELS", 36_000_000, minimum=1)

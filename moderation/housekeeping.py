@@ -1,4 +1,5 @@
-"""What is not kept for ever: the details of jobs that ended long ago, and ways in that expired."""
+"""What is not kept for ever: the details of jobs that ended long ago, uploads that never did, and
+ways in that expired."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -10,6 +11,7 @@ from django.db.models import Sum
 from django.utils import timezone
 from knox.models import get_token_model
 
+from chat.services import idempotency, quotas, resumable, uploads
 from moderation.models import Chunk, Failure, Interruption, Job
 
 COUNTS = ("size", "cursor", "ready", "failed", "dead", "skipped", "waiting", "busy_seconds")
@@ -26,6 +28,20 @@ def clear_old_details(older_than: timedelta | None = None) -> int:
     old = Job.objects.filter(finished_at__lt=before, details_cleared_at=None)
     jobs = list(old.order_by("pk").values_list("pk", flat=True))
     return sum(_clear_details(pk) for pk in jobs)
+
+
+def sweep_uploads() -> int:
+    """Delete what is left of uploads that ended nowhere, and promises whose time is over; returns
+    how many."""
+    return sum(
+        sweep()
+        for sweep in (
+            uploads.sweep_abandoned,
+            resumable.sweep,
+            quotas.sweep,
+            idempotency.sweep,
+        )
+    )
 
 
 def _clear_details(job_id: int) -> bool:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from huey import crontab
 
 from chat.models import Attachment
-from chat.services import activity_chain, orphans, scratch, uploads
+from chat.services import activity_chain, orphans, scratch
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill, endings, housekeeping
@@ -89,7 +89,7 @@ def sweep_each_minute() -> None:
 
 @periodic_task(crontab(minute="7"), apart=timedelta(minutes=30))
 def sweep_abandoned_uploads() -> None:
-    uploads.sweep_abandoned()
+    housekeeping.sweep_uploads()
 
 
 @periodic_task(crontab(minute="37"), apart=timedelta(minutes=30))

@@ -105,10 +105,11 @@ class DescribedMethods(EndpointEnumerator):
 
     def get_api_endpoints(self, patterns: Any = None, prefix: str = "") -> list[Any]:
         endpoints = super().get_api_endpoints(patterns, prefix)  # type: ignore[no-untyped-call]
+        views = {path: (regex, callback) for path, regex, _method, callback in endpoints}
         heads = [
             (path, regex, "HEAD", callback)
-            for path, regex, method, callback in endpoints
-            if method == "GET" and f"HEAD {path}" in OPERATIONS
+            for path, (regex, callback) in views.items()
+            if f"HEAD {path}" in OPERATIONS
         ]
         return [*endpoints, *heads]
 
@@ -117,9 +118,10 @@ class ApiSchemaGenerator(SchemaGenerator):
     endpoint_inspector_cls = DescribedMethods
 
     def create_view(self, callback: Any, method: str, request: Any = None) -> APIView:
-        # Views answer HEAD by their `get`.
+        # Most views answer HEAD by their `get`.
+        by_get = method == "HEAD" and hasattr(callback.cls, "get")
         view: APIView = super().create_view(  # type: ignore[no-untyped-call]
-            callback, "GET" if method == "HEAD" else method, request
+            callback, "GET" if by_get else method, request
         )
         return view
 

@@ -81,6 +81,11 @@ def head_of(get: Operation) -> Operation:
     )
 
 
+IDEMPOTENCY_KEY = request_header(
+    "Idempotency-Key", "Yours for this request: sent again with it, it is not done again."
+)
+IDEMPOTENCY_ERRORS = ("request_in_progress", "idempotency_mismatch")
+ROOM_ERRORS = ("quota_exceeded", "too_many_uploads")
 IF_NONE_MATCH = request_header("If-None-Match", "The `ETag` of the copy one has.")
 SAME = empty("Nothing has changed since the answer whose `ETag` is in `If-None-Match`.")
 # Of answers in JSON.

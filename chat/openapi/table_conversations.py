@@ -3,7 +3,18 @@
 from chat.openapi.bodies import MessageFormSerializer
 from chat.openapi.errors import codes_with_status
 from chat.openapi.examples import CONVERSATION, MESSAGE, PARTICIPANTS, READ_STATE
-from chat.openapi.operation import SAME, TAGGED, Operation, Table, answer, empty, sent
+from chat.openapi.operation import (
+    IDEMPOTENCY_ERRORS,
+    IDEMPOTENCY_KEY,
+    ROOM_ERRORS,
+    SAME,
+    TAGGED,
+    Operation,
+    Table,
+    answer,
+    empty,
+    sent,
+)
 from chat.serializers_chat import (
     ConversationCreateSerializer,
     ConversationEditSerializer,
@@ -139,12 +150,15 @@ MESSAGES: Table = {
             "incomplete_body",
             "too_many_files",
             "unusable_attachments",
+            *ROOM_ERRORS,
+            *IDEMPOTENCY_ERRORS,
             *codes_with_status(413, 415, 422, 503, 507),
         ),
         examples=(
             sent("text", {"content": "Look at this"}),
             sent("uploaded before", {"content": "Look at this", "attachments": [12, 13]}),
         ),
+        parameters=(IDEMPOTENCY_KEY,),
     ),
     "GET /api/chat/messages/{message_id}/": Operation(
         name="get_message",

@@ -5,13 +5,23 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiRequest
 from chat.openapi.bodies import UploadFormSerializer
 from chat.openapi.errors import codes_with_status
 from chat.openapi.examples import ATTACHMENT
-from chat.openapi.operation import Operation, Table, answer, header
+from chat.openapi.operation import (
+    IDEMPOTENCY_ERRORS,
+    IDEMPOTENCY_KEY,
+    ROOM_ERRORS,
+    Operation,
+    Table,
+    answer,
+    header,
+)
 from chat.serializers_video import AttachmentSerializer
 
 UPLOAD_ERRORS = (
     "not_found",
     "incomplete_body",
     "too_many_files",
+    *ROOM_ERRORS,
+    *IDEMPOTENCY_ERRORS,
     *codes_with_status(413, 415, 422, 503, 507),
 )
 FORM = {
@@ -27,6 +37,7 @@ PARAMETERS = (
         description="May stand here instead of in the form. Here, or before the file in the form, "
         "it lets an upload be refused before the file is taken.",
     ),
+    IDEMPOTENCY_KEY,
     header("Location", [201], "The attachment's address."),
 )
 

@@ -4,13 +4,14 @@ from chat.openapi.operation import Operation, Table
 from chat.openapi.table_attachments import ATTACHMENTS
 from chat.openapi.table_auth import AUTH
 from chat.openapi.table_conversations import CONVERSATIONS, MESSAGES
+from chat.openapi.table_resumable import RESUMABLE
 from chat.openapi.table_uploads import UPLOADS
 
 TABLES: dict[str, Table] = {
     "auth": AUTH,
     "conversations": CONVERSATIONS,
     "messages": MESSAGES,
-    "uploads": UPLOADS,
+    "uploads": {**UPLOADS, **RESUMABLE},
     "attachments": ATTACHMENTS,
 }
 TAGS = {

@@ -7,7 +7,9 @@ the video, moving files) happens outside any transaction; rows and log entries f
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Model
 
 from chat.errors import ChatError, VideoError
 from chat.models import ActivityLog, Attachment, Conversation, Message, Participant, Visitor
@@ -95,10 +97,19 @@ def keep(attachment: Attachment, file: ReceivedFile, found: Found) -> None:
             attachment.kind, attachment.content_type = kind, content_type
 
 
+def nothing_else(_kept: Model) -> None:
+    """What is done in the transaction that keeps an upload, beside that."""
+
+
 def upload(
-    file: ReceivedFile, conversation: Conversation, actor: Actor, *, only_videos: bool
+    file: ReceivedFile,
+    conversation: Conversation,
+    actor: Actor,
+    *,
+    only_videos: bool,
+    also: Callable[[Attachment], None] = nothing_else,
 ) -> Attachment:
-    """Keep one file that is not (yet) part of a message.
+    """Keep one file that is not (yet) part of a message; ``also`` is called in the transaction.
 
     Raises:
         VideoError: why it is refused; nothing is kept then.
@@ -110,6 +121,7 @@ def upload(
     ):
         require_participant(conversation, actor)
         save(attachment, actor)
+        also(attachment)
     return attachment
 
 
@@ -140,13 +152,17 @@ def require_participant(conversation: Conversation, actor: Actor) -> None:
     Raises:
         ChatError: ``not_found``.
     """
-    assert actor.user is not None  # noqa: S101  (uploads are a person's)
-    current = Participant.objects.current().of(actor.user, conversation.pk)
+    current = Participant.objects.current().of(owner_of(actor), conversation.pk)
     if not current.select_for_update().exists():
         raise ChatError("not_found")
 
 
-def record_refusal(error: VideoError, actor: Actor, conversation: Conversation | None) -> None:
+def owner_of(actor: Actor) -> User:
+    assert actor.user is not None  # noqa: S101  (uploads are a person's)
+    return actor.user
+
+
+def record_refusal(error: ChatError, actor: Actor, conversation: Conversation | None) -> None:
     """Tell the log that an upload was refused; of the person, if no conversation is known."""
     subject = conversation or actor.user
     if subject is not None:

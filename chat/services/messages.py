@@ -1,7 +1,7 @@
 """Sending, editing and deleting messages."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,7 +10,15 @@ from chat.errors import ChatError
 from chat.models import ActivityLog, Attachment, Conversation, Message
 from chat.services import activity
 from chat.services.activity import Actor
-from chat.services.attachments import delete_rows, owns, require_participant, save, stored
+from chat.services.attachments import (
+    delete_rows,
+    nothing_else,
+    owns,
+    require_participant,
+    save,
+    stored,
+    upload,
+)
 from chat.services.uploads import ReceivedFile
 
 Action = ActivityLog.Action
@@ -24,8 +32,10 @@ def send(
     attachment_ids: Sequence[int] = (),
     files: Sequence[ReceivedFile] = (),
     only_videos: bool = False,
+    also: Callable[[Message], None] = nothing_else,
 ) -> Message:
-    """Send a message with files uploaded before and files that come with it: all or nothing.
+    """Send a message with files uploaded before and files that come with it: all or nothing, and
+    what ``also`` does in the transaction.
 
     Raises:
         VideoError: the first file's that is refused.
@@ -48,7 +58,35 @@ def send(
             message,
             details={"attachments": len(attachment_ids) + len(files)},
         )
+        also(message)
     return message
+
+
+def keep_file(
+    file: ReceivedFile,
+    conversation: Conversation,
+    actor: Actor,
+    content: str,
+    *,
+    only_videos: bool,
+    also: Callable[[Attachment], None] = nothing_else,
+) -> Attachment:
+    """Keep one file: alone, or as part of a message when there is text with it.
+
+    Raises:
+        VideoError, ChatError: as ``attachments.upload``.
+    """
+    if not content:
+        return upload(file, conversation, actor, only_videos=only_videos, also=also)
+    message = send(
+        conversation,
+        actor,
+        content,
+        files=[file],
+        only_videos=only_videos,
+        also=lambda message: also(message.attachments.get()),
+    )
+    return message.attachments.select_related("uploaded_by").get()
 
 
 def adopt(message: Message, attachment_ids: Sequence[int]) -> None:

@@ -97,21 +97,33 @@ class Received:
     fields: QueryDict
     files: dict[str, list[ReceivedFile]] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for files in self.files.values() for file in files)
+
 
 class StreamToDisk(FileUploadHandler):
     """Writes the files of the fields in ``accepted``; other files are read past.
 
-    ``before_file`` is called with the form fields so far when a file begins, before one of its
-    bytes is kept.
+    ``before_file`` is called when a file begins, before one of its bytes is kept; ``follow`` with
+    the bytes of all files so far, before the last of them are.
     """
 
     chunk_size = CHUNK_BYTES
 
-    def __init__(self, accepted: str, max_files: int, before_file: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        accepted: str,
+        max_files: int,
+        before_file: Callable[[], None],
+        follow: Callable[[int], None],
+    ) -> None:
         super().__init__()
         self.accepted = accepted
         self.max_files = max_files
         self.before_file = before_file
+        self.follow = follow
         self.begun: list[ReceivedFile] = []
         self.received_bytes = 0
 
@@ -128,6 +140,7 @@ class StreamToDisk(FileUploadHandler):
         self.received_bytes += len(raw_data)
         if self.received_bytes > settings.UPLOAD_MAX_BYTES:
             raise VideoError("too_large", f"passed {settings.UPLOAD_MAX_BYTES} bytes on the way")
+        self.follow(self.received_bytes)
         self.begun[-1].append(raw_data)
 
     def file_complete(self, file_size: int) -> ReceivedFile:
@@ -178,10 +191,12 @@ def receive(
     accepted: str,
     max_files: int,
     before_file: Callable[[QueryDict], None],
+    follow: Callable[[int], None],
 ) -> Iterator[Received]:
     """The files of field ``accepted`` and the form fields of a multipart request, for the block.
 
-    ``before_file`` may refuse, by raising, before the first byte of a file is kept.
+    ``before_file`` (called with the form fields so far) may refuse, by raising, before the first
+    byte of a file is kept, and ``follow`` (called with the bytes of all files so far) at any time.
 
     Raises:
         VideoError: ``too_large`` (by Content-Length, or while it arrives), ``no_room``,
@@ -189,9 +204,9 @@ def receive(
         ChatError: ``incomplete_body``, ``parse_error``, ``too_many_files``.
     """
     parser: FormParser
-    handler = StreamToDisk(accepted, max_files, lambda: before_file(parser.fields_so_far))
+    handler = StreamToDisk(accepted, max_files, lambda: before_file(parser.fields_so_far), follow)
     try:
-        with refusals():
+        with refusals(), stalls_end(request):
             parser = form_parser(request, handler)
             fields, files = parser.parse()
         yield Received(fields, {name: list(files.getlist(name)) for name in files})
@@ -201,21 +216,60 @@ def receive(
 
 def form_parser(request: HttpRequest, handler: StreamToDisk) -> FormParser:
     """A parser over the request's body, of announced length or chunked."""
-    limit = settings.UPLOAD_MAX_BYTES + settings.DATA_UPLOAD_MAX_MEMORY_SIZE + PART_HEADERS_BYTES
+    body = body_of(request, settings.UPLOAD_MAX_BYTES + beside_files())
+    if body is None:
+        raise ChatError("parse_error")
+    # The parser only looks whether the length is above zero; the body's end is told by `Body`.
+    meta = {**request.META, "CONTENT_LENGTH": str(body.announced or body.limit)}
+    return FormParser(meta, body, [handler], "utf-8")  # type: ignore[arg-type]
+
+
+def beside_files() -> int:
+    """Bytes of a form that are not in files, at most."""
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE + PART_HEADERS_BYTES
+
+
+def least_file_bytes(request: HttpRequest) -> int:
+    """What the files of a form have together at least, by the announced length."""
+    return max(0, (announced_length(request) or 0) - beside_files())
+
+
+def body_of(request: HttpRequest, limit: int) -> Body | None:
+    """A body of announced length or chunked; None when there is neither.
+
+    Raises:
+        VideoError: ``too_large``, when it is announced with more than ``limit`` bytes.
+    """
     announced = announced_length(request)
     if announced is not None:
         if announced > limit:
             raise VideoError("too_large", f"Content-Length {announced} passes {limit}")
-        body = Body(request, announced, limit)  # type: ignore[arg-type]  # it has read()
-    elif is_chunked(request):
+        return Body(request, announced, limit)  # type: ignore[arg-type]  # it has read()
+    if is_chunked(request):
         # Django's own stream takes a body without Content-Length for an empty one; the server
         # that sets this flag ends its stream where the last chunk ends.
-        body = Body(request.META["wsgi.input"], None, limit)
-    else:
-        raise ChatError("parse_error")
-    # The parser only looks whether the length is above zero; the body's end is told by `Body`.
-    meta = {**request.META, "CONTENT_LENGTH": str(announced or limit)}
-    return FormParser(meta, body, [handler], "utf-8")  # type: ignore[arg-type]
+        return Body(request.META["wsgi.input"], None, limit)
+    return None
+
+
+@contextlib.contextmanager
+def stalls_end(request: HttpRequest) -> Iterator[None]:
+    """Within the block a client that sends nothing for UPLOAD_STALL_SECONDS counts as gone.
+
+    Of a connection that was lost without a word, the server would otherwise never know, and the
+    thread (of a resumable upload, the lock too) would be held for ever.  Elsewhere than below
+    gunicorn this is the business of the server in front.
+    """
+    connection = request.META.get("gunicorn.socket")
+    if connection is None:
+        yield
+        return
+    before = connection.gettimeout()
+    connection.settimeout(settings.UPLOAD_STALL_SECONDS)
+    try:
+        yield
+    finally:
+        connection.settimeout(before)
 
 
 def announced_length(request: HttpRequest) -> int | None:

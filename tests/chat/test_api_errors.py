@@ -145,5 +145,6 @@ def test_the_guides_name_every_path(document: Path) -> None:
         for pattern in urls.urlpatterns:
             route = str(pattern.pattern).replace("<id:user_id>", "<user id>")
             path = prefix + re.sub(r"<id:\w+>", "<id>", route)
+            path = path.replace("<uuid:upload_id>", "<upload id>")
             # An example with a number in the place of the id will do.
             assert re.search(re.escape(path).replace("<id>", "(<id>|[0-9]+)"), text), path

@@ -1,0 +1,363 @@
+"""Uploads that survive a lost connection, a restarted server and a killed worker.
+
+The bytes are in one file per upload, the record is ``ResumableUpload.offset``: raised only after
+the bytes up to it were brought to the disk, so never more than what is there after any crash.  The
+writer holds a lock on the file, which the kernel takes back from a killed process and which counts
+on every host that shares the disk.  When the last byte has come, the file takes the road of any
+upload; a second name is made for it first, so that a crash on that road leaves the upload as it
+was.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from io import BufferedRandom
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from chat.errors import ChatError, VideoError
+from chat.models import Conversation, ResumableUpload, UploadReservation
+from chat.services import attachments, messages, quotas
+from chat.services.activity import Actor
+from chat.services.local_files import storage_failure
+from chat.services.uploads import CHUNK_BYTES, NAME_PREFIX, Body, ReceivedFile, shortened
+from chat.upload import PARTIAL_PREFIX, partial_path
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_BYTES = 16 * 1024 * 1024  # what a killed worker loses at most
+CHECKSUMS = ("sha256", "sha1")
+# A media type that can hold no video, as the client gives it: refused before a byte is sent.
+NEVER_VIDEO = ("audio/", "font/", "image/", "text/")
+ORPHAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What the client says the bytes of one request hash to."""
+
+    algorithm: str  # of CHECKSUMS
+    digest: bytes
+
+
+def create(
+    actor: Actor,
+    conversation: Conversation,
+    size: int,
+    *,
+    name: str,
+    content_type: str = "",
+    content: str = "",
+    only_videos: bool = False,
+    metadata: str = "",
+) -> ResumableUpload:
+    """Begin an upload of ``size`` bytes; what can be refused is refused now.
+
+    Raises:
+        VideoError: ``empty_file``, ``too_large``, ``not_a_video``, ``no_room``.
+        ChatError: ``quota_exceeded``, ``too_many_uploads``.
+    """
+    refuse_at_once(size, content_type, only_videos)
+    owner = attachments.owner_of(actor)
+    upload = ResumableUpload(
+        owner=owner,
+        conversation=conversation,
+        size=size,
+        original_name=shortened(name) or "file",
+        content=content,
+        only_videos=only_videos,
+        metadata=metadata,
+        expires_at=timezone.now() + lifetime(),
+    )
+    quotas.admit(owner, size, lifetime(), resumable=upload)
+    return upload
+
+
+def refuse_at_once(size: int, content_type: str, only_videos: bool) -> None:
+    if size == 0:
+        raise VideoError("empty_file", "Upload-Length is 0")
+    if size > settings.UPLOAD_MAX_BYTES:
+        raise VideoError("too_large", f"Upload-Length {size} passes {settings.UPLOAD_MAX_BYTES}")
+    if only_videos and content_type.lower().startswith(NEVER_VIDEO):
+        raise VideoError("not_a_video", f"announced as {content_type}")
+    free = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR).free
+    if size > free:
+        raise VideoError("no_room", f"Upload-Length {size}, free {free} bytes")
+
+
+def lifetime() -> timedelta:
+    return timedelta(hours=settings.RESUMABLE_UPLOAD_HOURS)
+
+
+def offset_of(upload: ResumableUpload) -> int:
+    """Bytes that need not be sent again."""
+    if upload.finished_at is not None:
+        return upload.size
+    try:
+        return min(upload.offset, upload.path.stat().st_size)
+    except FileNotFoundError:  # none has come yet, or the disk was lost
+        return 0
+
+
+def append(
+    upload: ResumableUpload,
+    actor: Actor,
+    offset: int,
+    body: Body,
+    checksum: Checksum | None = None,
+) -> ResumableUpload:
+    """Add what ``body`` holds; with the last byte the attachment is made.
+
+    Of a body that is cut off, what arrived is kept, unless it has a checksum.
+
+    Raises:
+        ChatError: ``upload_locked`` while another request writes, ``offset_conflict``,
+            ``checksum_mismatch``, ``incomplete_body``, ``not_found``, ``upload_expired``.
+        VideoError: why the finished file is refused; nothing of it is kept, except after an error
+            of ours that may pass: then the last part can be sent again.
+    """
+    with locked(upload) as (file, row):
+        if offset != offset_of(row):
+            raise ChatError("offset_conflict")
+        if row.finished_at is not None:
+            return row
+        writer = Writer(row, file, offset, checksum)
+        try:
+            writer.take(body)
+        except OSError as error:
+            writer.drop()
+            raise storage_failure(error) from error
+        except BaseException:
+            writer.drop()
+            raise
+        if writer.end == row.size:
+            finish(row, actor, writer)
+        return row
+
+
+class Writer:
+    """Appends to the file of an upload whose lock is held.
+
+    Attributes:
+        kept: bytes on the disk and on record.
+        end: bytes written.
+    """
+
+    def __init__(
+        self, row: ResumableUpload, file: BufferedRandom, offset: int, checksum: Checksum | None
+    ) -> None:
+        self.row = row
+        self.file = file
+        self.kept = self.end = offset
+        self.checksum = checksum
+        self.part = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+        self.whole = hashlib.sha256() if offset == 0 else None
+        file.truncate(offset)  # what a killed worker wrote and did not record
+        file.seek(offset)
+
+    def take(self, body: Body) -> None:
+        try:
+            while chunk := body.read(CHUNK_BYTES):
+                self.write(chunk)
+        except ChatError as error:
+            if error.code == "incomplete_body" and self.part is None:
+                self.record()
+            raise
+        if self.part is not None and self.checksum and self.part.digest() != self.checksum.digest:
+            raise ChatError("checksum_mismatch")
+        self.record()
+
+    def write(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self.end += len(chunk)
+        for digest in (self.part, self.whole):
+            if digest is not None:
+                digest.update(chunk)
+        if self.part is None and self.end - self.kept >= CHECKPOINT_BYTES:
+            self.record()
+
+    def record(self) -> None:
+        """Bring what was written to the disk, then on record; the whole file only when kept."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        if self.end == self.row.size:
+            return
+        expires_at = timezone.now() + lifetime()
+        with transaction.atomic():
+            row = ResumableUpload.objects.filter(pk=self.row.pk, offset=self.row.offset)
+            if not row.update(offset=self.end, expires_at=expires_at):
+                raise ChatError("not_found")  # its conversation or account was deleted
+            UploadReservation.objects.filter(resumable=self.row).update(expires_at=expires_at)
+        self.row.offset, self.row.expires_at = self.end, expires_at
+        self.kept = self.end
+
+    def drop(self) -> None:
+        """Take back what is not on record."""
+        with contextlib.suppress(OSError):  # buffered bytes that a full disk does not take
+            self.file.flush()
+        os.ftruncate(self.file.fileno(), self.kept)
+
+    def sha256(self) -> str:
+        if self.whole is not None:
+            return self.whole.hexdigest()
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
+
+
+class AssembledFile(ReceivedFile):
+    """A finished upload under a second name, for the storage to take with a rename."""
+
+    def __init__(self, upload: ResumableUpload, sha256: str) -> None:
+        self.path = Path(settings.FILE_UPLOAD_TEMP_DIR) / f"{NAME_PREFIX}{uuid.uuid4().hex}"
+        try:
+            os.link(upload.path, self.path)
+        except OSError:  # a file system without links
+            shutil.copyfile(upload.path, self.path)
+        UploadedFile.__init__(self, self.path.open("rb"), upload.original_name, size=upload.size)
+        self.known_sha256 = sha256
+
+    @property
+    def sha256(self) -> str:
+        return self.known_sha256
+
+
+def finish(row: ResumableUpload, actor: Actor, writer: Writer) -> None:
+    """Make the attachment (and the message, if there is text) of a file that has arrived."""
+
+    def commit(attachment: Model) -> None:
+        mine = ResumableUpload.objects.filter(pk=row.pk, finished_at=None)
+        row.offset, row.finished_at = row.size, timezone.now()
+        row.attachment_id = attachment.pk
+        if not mine.update(
+            offset=row.offset, finished_at=row.finished_at, attachment=row.attachment_id
+        ):
+            raise ChatError("not_found")
+        quotas.become_stored(row.owner, UploadReservation.objects.filter(resumable=row))
+
+    try:
+        try:
+            file = AssembledFile(row, writer.sha256())
+        except OSError as error:
+            raise storage_failure(error) from error
+        try:
+            messages.keep_file(
+                file,
+                row.conversation,
+                actor,
+                row.content,
+                only_videos=row.only_videos,
+                also=commit,
+            )
+        finally:
+            file.discard()
+    except ChatError as error:
+        if error.status < 500:
+            discard(row)
+            if isinstance(error, VideoError):
+                attachments.record_refusal(error, actor, row.conversation)
+        raise
+    row.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(upload: ResumableUpload) -> Iterator[tuple[BufferedRandom, ResumableUpload]]:
+    """The file of an upload, which nobody else writes in the block, and its row as it is now.
+
+    Raises:
+        ChatError: ``upload_locked``, ``not_found``, ``upload_expired``.
+    """
+    try:
+        descriptor = os.open(upload.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise storage_failure(error) from error
+    with open(descriptor, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ChatError("upload_locked") from error
+        except OSError as error:
+            raise storage_failure(error) from error
+        if not is_named(upload.path, file):  # deleted between opening and locking
+            raise ChatError("upload_locked")
+        row = ResumableUpload.objects.select_related("owner", "conversation")
+        current = row.filter(pk=upload.pk).first()
+        if current is None or current.finished_at is not None:
+            upload.path.unlink()  # left by a crash, or made just now
+        if current is None:
+            raise ChatError("not_found")
+        yield file, current
+
+
+def is_named(path: Path, file: BufferedRandom) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def delete(upload: ResumableUpload) -> None:
+    """End an upload; an attachment that was made of it stays.
+
+    Raises:
+        ChatError: ``upload_locked``, ``not_found``.
+    """
+    with locked(upload) as (_file, row):
+        discard(row)
+
+
+def discard(row: ResumableUpload) -> None:
+    """Row (with its reservation), then file: a file without a row is swept."""
+    ResumableUpload.objects.filter(pk=row.pk).delete()
+    row.path.unlink(missing_ok=True)
+
+
+def sweep() -> int:
+    """Delete uploads whose time is over, and files that belong to none; returns how many."""
+    swept = sum(sweep_upload(upload) for upload in expired())
+    for path in orphans():
+        path.unlink(missing_ok=True)
+        swept += 1
+    return swept
+
+
+def expired() -> Iterator[ResumableUpload]:
+    over = ResumableUpload.objects.filter(expires_at__lte=timezone.now())
+    yield from over.order_by("expires_at").iterator(1000)
+
+
+def sweep_upload(upload: ResumableUpload) -> bool:
+    try:
+        with locked(upload) as (_file, row):
+            if not row.has_expired:
+                return False
+            discard(row)
+    except ChatError as error:  # written to this moment, or gone
+        logger.info("upload %s is not swept: %s", upload.pk, error.code)
+        return False
+    return True
+
+
+def orphans() -> Iterator[Path]:
+    """Files of uploads that have no row any more, or are finished."""
+    oldest = (timezone.now() - ORPHAN).timestamp()
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob(f"{PARTIAL_PREFIX}*"):
+        try:
+            upload_id = uuid.UUID(hex=path.name.removeprefix(PARTIAL_PREFIX))
+            is_old = path.stat().st_mtime < oldest
+        except (ValueError, FileNotFoundError):
+            continue
+        unfinished = ResumableUpload.objects.filter(pk=upload_id, finished_at=None)
+        if is_old and path == partial_path(upload_id) and not unfinished.exists():
+            yield path
