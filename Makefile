@@ -11,7 +11,7 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs \
+.PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs bench-pages \
 	chaos screenshots clean install install-test
 
 help: ## list what can be made
@@ -58,6 +58,9 @@ fuzz-api: install-test ## schemathesis over the API's schema, as participant and
 bench-media: install-test ## time per video, ours and others' (DIR=../shared/corpus/files ROUNDS=5)
 	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
+
+bench-pages: install-test ## the lists of the dashboard over many rows, every filter and order (ROWS=1000000 ROUNDS=5)
+	@$(python) -m bench.pages --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),5)
 
 bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
 	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)

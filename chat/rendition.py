@@ -45,6 +45,7 @@ class Rendition(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["kind", "file"], name="rendition_stored_by_kind")]
         constraints = [
             models.UniqueConstraint(fields=["attachment", "kind"], name="rendition_once_per_kind"),
             models.CheckConstraint(

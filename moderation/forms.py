@@ -7,11 +7,11 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from moderation.filters import VideoFilter
 from moderation.long_lists import whole_number
 from moderation.models import Job
 from moderation.scopes import ONLY, Only, Scope
 from moderation.steering import Pace
+from moderation.video_filters import VideoFilter
 
 # As many as one page can show, with room; a job over more is started from a filtered list.
 MAX_SELECTED = 500

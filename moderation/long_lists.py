@@ -1,8 +1,10 @@
 """Pages of lists that may hold a million rows, without counting them all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.paginator import Page, Paginator
+from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_tables2 import Table
@@ -14,6 +16,19 @@ PAGE_SIZES = (25, 50, 100)
 def bounded_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
     """How many rows, but never more than ``limit + 1``, which means "more than limit"."""
     return queryset.order_by()[: limit + 1].count()
+
+
+def bounded_counts(querysets: Sequence[QuerySet[Any]], limit: int) -> list[int]:
+    """The same of several, by one query."""
+    counts: list[str] = []
+    params: list[Any] = []
+    for queryset in querysets:
+        sql, its_params = queryset.order_by().values("pk")[: limit + 1].query.sql_with_params()
+        counts.append(f"(SELECT count(*) FROM ({sql}) AS bounded)")  # noqa: S608
+        params += its_params
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(counts)}", params)
+        return list(cursor.fetchone())
 
 
 class LongListPaginator(Paginator):

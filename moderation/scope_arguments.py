@@ -12,9 +12,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from chat.models import Attachment
 from moderation.arguments import LARGEST_ID, USAGE, conversation_named, number
-from moderation.filters import VideoFilter
 from moderation.models import Job
 from moderation.scopes import ONLY, Scope
+from moderation.video_filters import VideoFilter
 
 STANDARD_INPUT = "-"
 COLUMN = "id"

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from chat.models import Attachment, AttachmentQuerySet, Conversation
 from chat.services.renditions import POSTER, PREVIEW, STORYBOARD, RenditionWork, versions
-from moderation.filters import VideoFilter
 from moderation.models import Job
+from moderation.video_filters import VideoFilter
 
 Only = Literal["missing", "failed", "outdated", "all"]
 ONLY: tuple[Only, ...] = get_args(Only)

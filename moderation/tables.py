@@ -10,7 +10,13 @@ from django.utils.safestring import SafeString
 from chat.models import ActivityLog, Attachment
 from moderation.models import Failure, Job
 from moderation.templatetags.dashboard import ago, attachment_state, state
-from moderation.words import codec_words, container_words, rough_span_words, size_words
+from moderation.words import (
+    bitrate_words,
+    codec_words,
+    container_words,
+    rough_span_words,
+    size_words,
+)
 
 DASH = SafeString('<span class="none" aria-label="unknown">–</span>')
 NUMBER = {"cell": {"class": "number"}}
@@ -56,42 +62,44 @@ def cell(template: str, **kwargs: Any) -> tables.TemplateColumn:
     return tables.TemplateColumn(template_name=f"moderation/cells/{template}.html", **kwargs)
 
 
+class InOrder(tables.data.TableData):
+    """Rows of one page, already in the order that the table's headers tell."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def order_by(self, _aliases: Any) -> None:
+        """They stay as they came."""
+
+
 class VideoTable(ListTable):
+    """Of ``InOrder`` rows; what it can be sorted by is in ``video_filters.ORDERS``."""
+
     selected = SelectColumn()
     thumbnail = cell("thumbnail", verbose_name="Preview", orderable=False)
-    name = cell("video_name", order_by=("original_name", "-id"), orderable=True)
-    dimensions = tables.Column(
-        verbose_name="Dimensions",
-        accessor="width",
-        order_by=("width", "height", "-id"),
-        orderable=True,
-        attrs=NUMBER,
-    )
-    codec = tables.Column(order_by=("codec", "-id"), orderable=True)
-    duration = tables.Column(
-        verbose_name="Duration",
-        accessor="duration_formatted",
-        order_by=("duration", "-id"),
-        orderable=True,
-        attrs=NUMBER,
-    )
-    size = tables.Column(order_by=("size", "-id"), orderable=True, attrs=NUMBER)
-    state = tables.Column(
-        verbose_name="State",
-        accessor="processing_state",
-        order_by=("processing_state", "id"),
-        orderable=True,
-    )
-    added = tables.Column(
-        verbose_name="Added",
-        accessor="created_at",
-        order_by=("created_at", "id"),
-        orderable=True,
-        attrs=NUMBER,
-    )
+    name = cell("video_name", orderable=True)
+    conversation = tables.Column(verbose_name="Conversation")
+    uploader = tables.Column(accessor="uploaded_by__username", verbose_name="Uploader")
+    dimensions = tables.Column(accessor="width", orderable=True, attrs=NUMBER)
+    codec = tables.Column(orderable=True)
+    audio = tables.Column(accessor="audio_codec", verbose_name="Sound")
+    duration = tables.Column(accessor="duration_formatted", orderable=True, attrs=NUMBER)
+    size = tables.Column(orderable=True, attrs=NUMBER)
+    bitrate = tables.Column(verbose_name="Bit rate", orderable=True, attrs=NUMBER)
+    frame_rate = tables.Column(verbose_name="Frames a second", attrs=NUMBER)
+    state = tables.Column(accessor="processing_state", orderable=True)
+    added = tables.Column(accessor="created_at", orderable=True, attrs=NUMBER)
+    number = tables.Column(accessor="pk", verbose_name="Number", attrs=NUMBER)
+
+    # What a person can choose from; the others are always there.
+    CHOOSABLE = (
+        "dimensions", "codec", "audio", "duration", "size", "bitrate", "frame_rate", "state",
+        "added", "conversation", "uploader", "number",
+    )  # fmt: skip
+    USUAL = ("dimensions", "codec", "duration", "size", "state", "added")
 
     class Meta(ListTable.Meta):
-        order_by = "-added"
+        pass
 
     def render_dimensions(self, record: Attachment) -> str:
         return f"{record.width} × {record.height}"
@@ -103,14 +111,26 @@ class VideoTable(ListTable):
             container_words(record.container),
         )
 
+    def render_audio(self, value: str) -> str:
+        return codec_words(value)
+
     def render_size(self, value: int) -> str:
         return size_words(value)
+
+    def render_bitrate(self, value: int) -> str:
+        return bitrate_words(value)
+
+    def render_frame_rate(self, value: float) -> str:
+        return f"{value:.4g}"
 
     def render_state(self, record: Attachment) -> SafeString:
         return attachment_state(record)
 
     def render_added(self, record: Attachment) -> SafeString | str:
         return ago(record.created_at)
+
+    def render_number(self, value: int) -> str:
+        return f"#{value}"
 
 
 class ActivityTable(ListTable):

@@ -13,6 +13,7 @@ from moderation.views import (
     palette,
     people,
     sign_in,
+    video_list,
     videos,
 )
 
@@ -20,9 +21,10 @@ app_name = "moderation"
 urlpatterns = [
     path("sign-in/", sign_in.LoginView.as_view(), name="login"),
     path("sign-out/", sign_in.LogoutView.as_view(), name="logout"),
-    path("", videos.videos, name="home"),
+    path("", video_list.videos, name="home"),
     path("palette/", palette.palette, name="palette"),
-    path("videos/", videos.videos, name="videos"),
+    path("videos/", video_list.videos, name="videos"),
+    path("videos/suggestions/", video_list.suggestions, name="video-suggestions"),
     path("videos/<int:attachment_id>/", videos.video, name="video"),
     path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),
     path("videos/<int:attachment_id>/preview/", videos.video_preview, name="video-preview"),

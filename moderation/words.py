@@ -71,6 +71,13 @@ def size_words(size_bytes: int | None) -> str:
     return f"{size:.1f} {unit}" if size < 99.95 else f"{size:.0f} {unit}"
 
 
+def bitrate_words(kbps: int | None) -> str:
+    """``820 kbit/s``, ``4.2 Mbit/s``."""
+    if kbps is None:
+        return ""
+    return f"{kbps} kbit/s" if kbps < 1000 else f"{kbps / 1000:.1f} Mbit/s"
+
+
 def duration_words(seconds: float | None) -> str:
     """A span for people: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds is None:

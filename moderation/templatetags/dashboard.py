@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 
 from chat.models import Attachment
 from moderation import words
+from moderation.list_walks import ListPage
 from moderation.long_lists import COUNT_LIMIT
 from moderation.models import Job
 from moderation.navigation import places_for
@@ -28,6 +29,9 @@ register.filter("rough_span", words.rough_span_words)
 register.filter("codec", words.codec_words)
 register.filter("container", words.container_words)
 register.filter("outcome", words.outcome_words)
+
+# What in an address says which page of a list is shown.
+PLACES = ("page", "after", "before")
 
 # Characters of a name's end that stay visible when the middle is cut: an extension and a number.
 NAME_TAIL = 9
@@ -153,9 +157,9 @@ def thumbnail_url(attachment: Attachment) -> str:
 
 
 @register.simple_tag
-def how_many(count: int, singular: str, plural: str = "") -> str:
+def how_many(count: int, singular: str, plural: str = "", limit: int = COUNT_LIMIT) -> str:
     """A count that may be "more than the limit", with its noun."""
-    return words.count_words(count, COUNT_LIMIT, singular, plural)
+    return words.count_words(count, limit, singular, plural)
 
 
 @register.simple_tag(takes_context=True)
@@ -208,13 +212,27 @@ def address(context: RequestContext, **changes: object) -> str:
 @register.simple_tag(takes_context=True)
 def without(context: RequestContext, name: str) -> str:
     """The page's query string without one filter, on the first page."""
-    return address(context, **{name: None, "page": None})
+    return turn(context, **{name: None})
+
+
+@register.simple_tag(takes_context=True)
+def turn(context: RequestContext, **changes: object) -> str:
+    """The address of another page of the list, or of its first one after some changes."""
+    return address(context, **{**dict.fromkeys(PLACES), **changes})
 
 
 @register.filter
 def page_numbers(table: Any) -> list[int | None]:
+    return near_numbers(table.page.number, table.paginator.num_pages)
+
+
+@register.filter
+def numbers_near(page: ListPage) -> list[int | None]:
+    return near_numbers(page.number, page.pages)
+
+
+def near_numbers(current: int, last: int) -> list[int | None]:
     """Page numbers to offer: the ends, the page's neighbours, None where some are left out."""
-    last, current = table.paginator.num_pages, table.page.number
     near = {1, last, *range(current - 2, current + 3)}
     shown = sorted(number for number in near if 1 <= number <= last)
     numbers: list[int | None] = []

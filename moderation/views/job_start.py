@@ -11,12 +11,12 @@ from django.views.decorators.cache import never_cache
 
 from chat.services.activity import Actor
 from moderation import steering, tasks
-from moderation.filters import VideoFilter
 from moderation.forms import PaceForm, ScopeForm
 from moderation.job_words import KIND_WORDS, only_choices
 from moderation.long_lists import bounded_count
 from moderation.models import Job
 from moderation.planning import Forecast, dry_run
+from moderation.video_filters import VideoFilter
 from moderation.views.pages import job_action, operator_page, render_page
 
 # Longer than this nobody waits for an estimate; the slowest kinds are measured by fewer samples.

@@ -7,9 +7,11 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from chat.models import Attachment
-from moderation.filters import VideoFilter
+from moderation.list_walks import Asked, page_of
 from moderation.long_lists import whole_number
 from moderation.models import Job
+from moderation.video_filters import VideoFilter
+from moderation.video_orders import ORDERS
 from moderation.views.pages import dashboard_page
 
 VIDEOS = 6
@@ -59,8 +61,9 @@ def videos(text: str) -> list[Option]:
     """The newest videos that the list's own search finds, and the way to all of them."""
     query = QueryDict(mutable=True)
     query["q"] = text
-    found = VideoFilter(query, Attachment.objects.videos()).qs.order_by("-created_at", "-id")
-    options = [video_option(video) for video in found[:VIDEOS]]
+    every = Attachment.objects.videos()
+    found = VideoFilter(query, every).listing(every, ORDERS["added"], descending=True)
+    options = [video_option(video) for video in page_of(found, Asked(VIDEOS)).rows]
     everything = f"{reverse('moderation:videos')}?{query.urlencode()}"
     return [*options, Option(everything, "search", f"Search videos for “{text}”")]
 

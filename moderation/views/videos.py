@@ -1,66 +1,21 @@
-"""The list of videos, one video, its thumbnail, its bytes and a copy that browsers play."""
+"""One video, its thumbnail, its bytes and a copy that browsers play."""
 
 from pathlib import PurePath
 
-from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
 
 from chat.errors import VideoError
-from chat.models import ActivityLog, Attachment, Conversation, Participant
+from chat.models import ActivityLog, Attachment, Participant
 from chat.rendition import Rendition
 from chat.services.activity import Actor, record_visit
 from chat.stored_files import stored_file_response
-from moderation.filters import VideoFilter
-from moderation.long_lists import PAGE_SIZES, turn_to_page
 from moderation.playback import playback_of
-from moderation.tables import VideoTable
-from moderation.views.pages import dashboard_page, render_page
+from moderation.views.pages import dashboard_page
 
-SUGGESTIONS = 50
 HISTORY_ENTRIES = 25
-
-# What the list shows of each row; the wide texts stay in the database.
-SHOWN = (
-    "original_name", "duration", "width", "height", "codec", "container", "size", "thumbnail",
-    "processing_state", "failure_code", "visibility", "created_at",
-    "conversation__title", "uploaded_by__username",
-)  # fmt: skip
-
-
-@dashboard_page
-def videos(request: HttpRequest) -> HttpResponse:
-    every = Attachment.objects.videos()
-    filters = VideoFilter(request.GET, every, request=request)
-    may_run_jobs = request.user.has_perm("moderation.run_jobs")
-    shown = filters.qs.select_related("conversation", "uploaded_by").only(*SHOWN)
-    table = VideoTable(shown, exclude=() if may_run_jobs else ("selected",))
-    turn_to_page(table, request)
-    context = {
-        "filters": filters,
-        "table": table,
-        "page_sizes": PAGE_SIZES,
-        "may_run_jobs": may_run_jobs,
-        # Lazy: only the whole page asks for them.
-        "conversations": recent_titles,
-        "uploaders": some_uploaders,
-    }
-    return render_page(request, "moderation/videos.html", context)
-
-
-def recent_titles() -> list[str]:
-    """Titles to suggest in the filter, newest first."""
-    titles = Conversation.objects.exclude(title="").values_list("title", flat=True)
-    return list(dict.fromkeys(titles[:SUGGESTIONS]))
-
-
-def some_uploaders() -> list[str]:
-    sent = Attachment.objects.filter(uploaded_by=OuterRef("pk"))
-    people = User.objects.filter(Exists(sent)).order_by("username")
-    return list(people.values_list("username", flat=True)[:SUGGESTIONS])
 
 
 @dashboard_page

@@ -224,7 +224,7 @@ def test_at_most_so_many(operator: User, conversation: Conversation) -> None:
         ("limit=0", "greater than or equal to 1"),
         ("limit=many", "Enter a whole number"),
         ("until=-1", "greater than or equal to 0"),
-        ("duration_min=soon", "At least: “soon” is not a length"),
+        ("duration_min=soon", "Length from: “soon” is not a length"),
         ("codec=nonsense", "Codec: Select a valid choice"),
         ("duration_min=9&duration_max=3", "The shortest length is longer than the longest."),
         ("date_from=yesterday", "From: Enter a valid date."),

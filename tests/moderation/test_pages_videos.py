@@ -1,6 +1,8 @@
 """The list of videos: filters, order, pages, selection, words."""
 
+import re
 from datetime import UTC, datetime
+from html import unescape
 from itertools import count
 from typing import Any
 
@@ -9,7 +11,7 @@ from django.contrib.auth.models import User
 from django.utils.html import escape
 
 from chat.models import Attachment, Conversation
-from moderation import long_lists
+from moderation import list_walks
 from tests.moderation.pages import HTMX, assert_is_a_list, names, signed_in, video
 
 URL = "/moderation/videos/"
@@ -183,20 +185,31 @@ def test_pages(viewer: User, conversation: Conversation) -> None:
 def test_more_than_is_counted(
     viewer: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(110):
-        video(conversation, original_name=f"{number:03}")
-    monkeypatch.setattr(long_lists, "COUNT_LIMIT", 30)
-    monkeypatch.setattr(long_lists.bounded_count, "__defaults__", (30,))
+    """Pages without numbers: each address names the row that it goes on from."""
+    for number in range(60):
+        video(conversation, original_name=f"{number:02}")
+    monkeypatch.setattr(list_walks, "FEW", 50)
     client = signed_in(viewer)
-    first = client.get(URL).context["table"]
-    assert (first.paginator.exact, first.paginator.num_pages) == (False, 2)
-    second = client.get(f"{URL}?page=2").context["table"]
-    assert (second.page.number, second.paginator.num_pages) == (2, 3)
-    last = client.get(f"{URL}?page=5").context["table"]
-    assert (last.page.number, last.paginator.num_pages) == (5, 5)
-    beyond = client.get(f"{URL}?page=50")
-    assert beyond.context["table"].page.number == 5
-    assert names(beyond)[-1] == "000"
+    shown, pages = names(client.get(URL)), 1
+    url = URL
+    while address := link(client.get(url), "next"):
+        url = URL + address
+        shown += names(client.get(url))
+        pages += 1
+    assert pages == 3
+    assert shown == [f"{number:02}" for number in reversed(range(60))]
+    assert names(client.get(f"{URL}?before=last")) == shown[-25:]
+    assert names(client.get(URL + link(client.get(f"{URL}?before=last"), "prev"))) == shown[10:35]
+    assert link(client.get(f"{URL}?before=last"), "first") == "?"
+    assert names(client.get(f"{URL}?after=987654321")) == shown[:25]
+    # New rows do not move the page of an address that was copied before.
+    video(conversation, original_name="new")
+    assert names(client.get(url)) == shown[50:]
+
+
+def link(response: Any, rel: str) -> str:
+    found = re.search(f'href="([^"]*)" hx-get="[^"]*" rel="{rel}"', response.content.decode())
+    return unescape(found[1]) if found else ""
 
 
 def test_nothing_yet_and_nothing_found(viewer: User, conversation: Conversation) -> None:
