@@ -275,6 +275,7 @@ API_ERRORS: dict[str, tuple[int, str]] = {
         400,
         "Attachments must be your own uploads in this conversation, not yet part of a message.",
     ),
+    "not_reportable": (400, "Only videos can be reported."),
     "not_authenticated": (401, "Sign in first: send the header “Authorization: Token …”."),
     "authentication_failed": (401, "The token or the password is not right, or has expired."),
     "quota_exceeded": (403, "Your files would take more room than you have. Delete some first."),

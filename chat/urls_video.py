@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from chat import views_chat, views_renditions, views_uploads, views_video
+from chat import views_chat, views_renditions, views_reports, views_uploads, views_video
 from chat.api_views import RowId
 
 register_converter(RowId, "id")
@@ -48,6 +48,9 @@ urlpatterns = [
         "attachments/<id:attachment_id>/preview/",
         views_renditions.PreviewView.as_view(),
         name="preview",
+    ),
+    path(
+        "attachments/<id:attachment_id>/report/", views_reports.ReportView.as_view(), name="report"
     ),
     path("conversations/", views_chat.ConversationListView.as_view(), name="conversations"),
     path(

@@ -64,3 +64,12 @@ MESSAGE = {
     "created_at": "2026-11-23T09:15:10.002000Z",
     "edited_at": None,
 }
+
+REPORT = {
+    "id": 5,
+    "attachment": 12,
+    "reason": "violence",
+    "note": "At the end.",
+    "time_seconds": 21.5,
+    "created_at": "2026-11-23T10:02:11.402000Z",
+}

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 
-from chat.openapi.examples import ATTACHMENT
+from chat.openapi.examples import ATTACHMENT, REPORT
 from chat.openapi.operation import (
     IF_NONE_MATCH,
     SAME,
@@ -18,8 +18,10 @@ from chat.openapi.operation import (
     head_of,
     header,
     request_header,
+    sent,
 )
 from chat.serializers_video import AttachmentSerializer
+from chat.views_reports import ReportCreateSerializer, ReportSerializer
 
 BYTES = ("application/octet-stream", "video/*", "audio/*", "image/*")
 JPEG, WEBP, MP4, VTT = ("image/jpeg",), ("image/jpeg", "image/webp"), ("video/mp4",), ("text/vtt",)
@@ -156,6 +158,21 @@ ATTACHMENTS: Table = {
         "owner, and not while moderators hold it.",
         answers={204: empty("Deleted.")},
         errors=("quarantined", "removed", "must_be_kept"),
+    ),
+    "POST /api/chat/attachments/{attachment_id}/report/": Operation(
+        name="report_video",
+        summary="Report a video to the moderators",
+        description="One has one open report on a video: sent again it is changed. Once the "
+        "moderators have decided, the next one is new.",
+        request=ReportCreateSerializer,
+        answers={
+            200: answer(ReportSerializer, "Your open report, changed.", REPORT),
+            201: answer(ReportSerializer, "A new report.", REPORT),
+        },
+        errors=("not_reportable", "quarantined", "removed"),
+        examples=(
+            sent("report", {"reason": "violence", "note": "At the end.", "time_seconds": 21.5}),
+        ),
     ),
     **{f"GET {path}": operation for path, operation in FILES.items()},
     **{f"HEAD {path}": head_of(operation) for path, operation in FILES.items()},
