@@ -129,7 +129,7 @@ class OpenPage:
         page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         page.on("console", self.listen)
         page.on("request", self.watch)
-        page.expose_function("reportViolation", self.troubles.append)
+        page.expose_function("reportViolation", lambda words: self.troubles.append(words))
         page.add_init_script(REPORT_VIOLATIONS)
         if user:
             sign_in(page, user)
