@@ -45,6 +45,20 @@ def fingerprints(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register(deploy=True)
+def second_factor(**_kwargs: Any) -> list[CheckMessage]:
+    """Whoever gives roles, and sees everything, should need more than a password."""
+    if settings.REQUIRE_2FA != "none":
+        return []
+    return [
+        Info(
+            "Admins may sign in with a password alone.",
+            hint="REQUIRE_2FA=admins asks them for a second factor, staff all of the dashboard.",
+            id="chat.I004",
+        )
+    ]
+
+
+@register(deploy=True)
 def media_sandbox(**_kwargs: Any) -> list[CheckMessage]:
     """Each layer around untrusted files, and what the hostile stand-in gets through."""
     if sys.platform != "linux":

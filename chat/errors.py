@@ -278,6 +278,11 @@ API_ERRORS: dict[str, tuple[int, str]] = {
     "not_reportable": (400, "Only videos can be reported."),
     "not_authenticated": (401, "Sign in first: send the header “Authorization: Token …”."),
     "authentication_failed": (401, "The token or the password is not right, or has expired."),
+    "second_factor_required": (
+        401,
+        "This account has a second factor: send its code too. The one sent, if any, was wrong,"
+        " was used before, or came too soon after a wrong one.",
+    ),
     "quota_exceeded": (403, "Your files would take more room than you have. Delete some first."),
     "permission_denied": (403, "You may see this, but not do that to it."),
     "not_found": (404, "There is nothing here, or it is not yours to see."),

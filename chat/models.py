@@ -19,6 +19,7 @@ from chat.activity_log import UnsealedEntry as UnsealedEntry
 from chat.moderated import HeldContent as HeldContent
 from chat.moderated import Moderated
 from chat.moderated import Visibility as _Visibility
+from chat.recovery_code import RecoveryCode as RecoveryCode
 from chat.rendition import Rendition
 from chat.report import Report as Report
 from chat.report import ReportCase as ReportCase

@@ -87,3 +87,8 @@ class ReadStateSerializer(serializers.Serializer):
 class SignInSerializer(serializers.Serializer):
     username = TextField(max_length=150)
     password = TextField(max_length=4096, trim_whitespace=False)
+    code = TextField(
+        max_length=40,
+        required=False,
+        help_text="of the second factor, or a recovery code; for accounts that have one",
+    )

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth import authenticate, user_logged_in
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from knox.models import get_token_model
 from rest_framework.permissions import AllowAny
@@ -14,7 +14,7 @@ from chat.authentication import TokenAuthentication
 from chat.errors import ChatError
 from chat.models import ActivityLog
 from chat.serializers_chat import SignInSerializer
-from chat.services import activity
+from chat.services import activity, second_factor
 from chat.services.activity import Actor
 from chat.services.client_address import client_address
 from chat.sign_in import record_failure
@@ -32,16 +32,18 @@ class TokenView(ApiView):
     def post(self, request: Request) -> Response:
         form = SignInSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        code = form.validated_data.pop("code", "")
         user = authenticate(request._request, **form.validated_data)
         if user is None:
             record_failure(request._request, form.validated_data["username"], "api")
             raise ChatError("authentication_failed")
+        details = {"through": "api", **proved(user, code, request)}
         with transaction.atomic():
             end_oldest_tokens(user, keep=settings.TOKENS_PER_USER - 1)
             record, token = get_token_model().objects.create(user=user)
             user_logged_in.send(type(user), request=request._request, user=user)
             actor = Actor(user=user, ip_address=client_address(request._request))
-            activity.record(Action.SIGNED_IN, actor, user, details={"through": "api"})
+            activity.record(Action.SIGNED_IN, actor, user, details=details)
         return Response({"token": token, "expiry": record.expiry})
 
 
@@ -70,6 +72,24 @@ class LogoutAllView(ApiView):
             details = {"through": "api", "tokens": tokens}
             activity.record(Action.SIGNED_OUT, actor, user, details=details)
         return Response(status=204)
+
+
+def proved(user: User, code: str, request: Request) -> dict[str, str]:
+    """What the log is told of the second factor: nothing where the account has none.
+
+    Raises ChatError ``second_factor_required``; a wrong code is an entry, none at all is not.
+    """
+    if second_factor.device_of(user) is None:
+        return {}
+    try:
+        if code:
+            return {"second_factor": second_factor.check(user, code).kind}
+    except second_factor.WrongCodeError:
+        actor = Actor(user=user, ip_address=client_address(request._request))
+        refused = ActivityLog.Outcome.REFUSED
+        details = {"through": "api"}
+        activity.record(Action.SECOND_FACTOR_FAILED, actor, user, outcome=refused, details=details)
+    raise ChatError("second_factor_required")
 
 
 def end_oldest_tokens(user: AbstractBaseUser, keep: int) -> None:

@@ -106,6 +106,8 @@ INSTALLED_APPS = [
     "knox",
     "axes",
     "corsheaders",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "django_htmx",
     "django_tables2",
     "django_filters",
@@ -125,6 +127,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "moderation.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -186,6 +190,9 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Failed sign-ins are counted by account and address together: a guesser locks out nobody but
 # himself, and not the others behind his address either.
+# Of whom a second factor is required; anybody may set one up.
+REQUIRE_2FA = env_choice("REQUIRE_2FA", "none", ["none", "admins", "staff"])
+OTP_TOTP_ISSUER = "OffChat Nexus"  # what an authenticator shows
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = env_int("SIGN_IN_FAILURES", 8, minimum=1)
 AXES_COOLOFF_TIME = timedelta(minutes=env_int("SIGN_IN_LOCK_MINUTES", 15, minimum=1))

@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from moderation.views.health import alive
+from moderation.views.sign_in import LoginView, LogoutView
 
 
 class Favicon(RedirectView):
@@ -23,6 +24,9 @@ urlpatterns = [
     path("api/", include("chat.urls_schema")),
     path("moderation/", include("moderation.urls")),
     path("health/", alive, name="alive"),
+    # Signing in and out is one thing everywhere: limited, logged, with the second factor.
+    path("admin/login/", LoginView.as_view()),
+    path("admin/logout/", LogoutView.as_view()),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,9 +1,13 @@
 """Django's own admin for superusers: jobs to look at, not to edit; they are steered elsewhere."""
 
 from django.contrib import admin
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from chat.admin import ReadOnly
 from moderation.models import Failure, Job
+
+# Its pages show the keys, and would set up and switch off what no entry tells of.
+admin.site.unregister(TOTPDevice)
 
 
 @admin.register(Job)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from chat.models import ActivityLog
-from chat.services import activity
+from chat.services import activity, second_factor
 from chat.services.activity import Actor
 
 # Role → what it lets one do, in the order of the page.
@@ -78,6 +78,18 @@ def set_active(person_id: int, *, active: bool, actor: Actor) -> bool:
             action.ACCOUNT_ACTIVATED if active else action.ACCOUNT_DEACTIVATED, actor, person
         )
     return True
+
+
+def reset_second_factor(person_id: int, actor: Actor) -> bool:
+    """The next sign-in takes the password alone; whether there was a second factor.
+
+    Raises ``NotAllowedError``.
+    """
+    with transaction.atomic():
+        person = locked(person_id, actor)
+        if person == actor.user:
+            raise NotAllowedError("Your own is switched off under “Second factor”, with a code.")
+        return second_factor.remove(person, actor)
 
 
 def locked(person_id: int, actor: Actor) -> User:

@@ -12,6 +12,7 @@ from moderation.views import (
     jobs,
     palette,
     people,
+    second_factor,
     sign_in,
     video_list,
     videos,
@@ -20,6 +21,20 @@ from moderation.views import (
 app_name = "moderation"
 urlpatterns = [
     path("sign-in/", sign_in.LoginView.as_view(), name="login"),
+    path("sign-in/code/", sign_in.CodeView.as_view(), name="login-code"),
+    path("second-factor/", second_factor.second_factor, name="second-factor"),
+    path(
+        "second-factor/set-up/",
+        second_factor.second_factor_set_up,
+        name="second-factor-set-up",
+    ),
+    path(
+        "second-factor/confirm/",
+        second_factor.second_factor_confirm,
+        name="second-factor-confirm",
+    ),
+    path("second-factor/codes/", second_factor.second_factor_codes, name="second-factor-codes"),
+    path("second-factor/off/", second_factor.second_factor_off, name="second-factor-off"),
     path("sign-out/", sign_in.LogoutView.as_view(), name="logout"),
     path("", video_list.videos, name="home"),
     path("palette/", palette.palette, name="palette"),
@@ -39,6 +54,11 @@ urlpatterns = [
     path("people/<int:user_id>/", people.person, name="person"),
     path("people/<int:user_id>/roles/", people.person_roles, name="person-roles"),
     path("people/<int:user_id>/active/", people.person_active, name="person-active"),
+    path(
+        "people/<int:user_id>/second-factor/",
+        people.person_second_factor,
+        name="person-second-factor",
+    ),
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new/", job_start.job_new, name="job-new"),
     path("jobs/new/estimate/", job_start.job_estimate, name="job-estimate"),

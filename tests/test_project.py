@@ -195,7 +195,7 @@ def variables_read() -> Iterator[tuple[str, str]]:
 
 def documented_variables() -> dict[str, str]:
     """Default by variable, from the tables of the setup guide."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", GUIDE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \|", GUIDE.read_text(), re.MULTILINE)
     return {name: default.strip() for name, default in rows}
 
 

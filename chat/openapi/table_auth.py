@@ -13,7 +13,7 @@ AUTH: Table = {
         "`Authorization: Token …` with every request until it expires.",
         request=SignInSerializer,
         answers={200: answer(TokenSerializer, "Signed in.", TOKEN)},
-        errors=("authentication_failed", "locked_out"),
+        errors=("authentication_failed", "second_factor_required", "locked_out"),
         examples=(sent("anna", {"username": "anna", "password": "correct horse"}),),
     ),
     "POST /api/auth/logout/": Operation(

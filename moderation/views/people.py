@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 
 from chat.models import ActivityLog
+from chat.services import second_factor
 from chat.services.activity import Actor
 from moderation import roles
 from moderation.long_lists import PAGE_SIZES, turn_to_page
@@ -59,6 +60,18 @@ def person_active(request: HttpRequest, user_id: int) -> HttpResponse:
     return redirect("moderation:person", user_id)
 
 
+@admin_action
+def person_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
+    """For who has lost authenticator and recovery codes."""
+    account = get_object_or_404(User, pk=user_id)
+    try:
+        if roles.reset_second_factor(account.pk, Actor.from_request(request)):
+            messages.success(request, "The second factor is reset.")
+    except NotAllowedError as refusal:
+        return person_page(request, user_id, refusal=str(refusal))
+    return redirect("moderation:person", user_id)
+
+
 def person_page(request: HttpRequest, user_id: int, refusal: str = "") -> HttpResponse:
     """The page of one person; 409 with the reason when a change was refused."""
     account = get_object_or_404(with_roles(User.objects.all()), pk=user_id)
@@ -69,6 +82,8 @@ def person_page(request: HttpRequest, user_id: int, refusal: str = "") -> HttpRe
         "roles": [(name, words, name in held) for name, words in roles.ROLES.items()],
         "is_self": account.pk == request.user.pk,
         "history": about[:HISTORY_ENTRIES],
+        "has_second_factor": second_factor.device_of(account) is not None,
+        "needs_second_factor": second_factor.is_required_of(account),
         "refusal": refusal,
     }
     return render(request, "moderation/person.html", context, status=409 if refusal else 200)
