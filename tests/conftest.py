@@ -20,6 +20,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PASSWORD = "correct horse battery"
+# What takes longest is begun first, or one process of a parallel run is at it alone in the end.
+LONG = {
+    "test_chaos", "test_storages", "test_consumers", "test_graceful_stop", "test_seed_demo",
+    "test_command_processes", "test_mutations", "test_migrations",
+}  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After pytest-randomly has shuffled them: otherwise the order is still random."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(autouse=True)
