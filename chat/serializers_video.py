@@ -11,6 +11,7 @@ from rest_framework.reverse import reverse
 
 from chat.api_views import IdField, TextField
 from chat.authentication import address_token
+from chat.errors import ChatError
 from chat.http_range import INLINE_TYPES
 from chat.models import Attachment, Conversation, Message
 from chat.rendition import Rendition
@@ -151,7 +152,10 @@ class MessageCreateSerializer(serializers.Serializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not (attrs["content"] or attrs["attachments"] or self.context.get("files")):
+        files = self.context.get("files", ())
+        if len(set(attrs["attachments"])) + len(files) > settings.MESSAGE_MAX_FILES:
+            raise ChatError("too_many_files")
+        if not (attrs["content"] or attrs["attachments"] or files):
             raise serializers.ValidationError(
                 {"content": ["A message needs text or an attachment."]}
             )

@@ -192,6 +192,8 @@ def whole_number(request: Request, header: str) -> int:
 def metadata_of(request: Request) -> dict[str, str]:
     """Upload-Metadata: pairs of a key and a value in base64, separated by commas."""
     found: dict[str, str] = {}
+    if not request.headers.get("Upload-Metadata", "").isascii():
+        raise ValidationError({"Upload-Metadata": ["Only ASCII is taken: values are base64."]})
     for pair in filter(
         None, (p.strip() for p in request.headers.get("Upload-Metadata", "").split(","))
     ):

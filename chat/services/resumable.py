@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -40,7 +41,10 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_BYTES = 16 * 1024 * 1024  # what a killed worker loses at most
 CHECKSUMS = ("sha256", "sha1")
 # A media type that can hold no video, as the client gives it: refused before a byte is sent.
-NEVER_VIDEO = ("audio/", "font/", "image/", "text/")
+NEVER_VIDEO = (
+    *("application/json", "application/pdf", "application/zip"),
+    *("audio/", "font/", "image/", "text/"),
+)
 ORPHAN = timedelta(hours=1)
 
 
@@ -75,7 +79,7 @@ def create(
         owner=owner,
         conversation=conversation,
         size=size,
-        original_name=shortened(name) or "file",
+        original_name=cleaned(name) or "file",
         content=content,
         only_videos=only_videos,
         metadata=metadata,
@@ -95,6 +99,12 @@ def refuse_at_once(size: int, content_type: str, only_videos: bool) -> None:
     free = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR).free
     if size > free:
         raise VideoError("no_room", f"Upload-Length {size}, free {free} bytes")
+
+
+def cleaned(name: str) -> str:
+    """What Django makes of a name in a form: no folders, nothing that cannot be printed."""
+    last = re.split(r"[/\\]", name)[-1]
+    return shortened("".join(filter(str.isprintable, last)).strip())
 
 
 def lifetime() -> timedelta:

@@ -304,15 +304,18 @@ def disk_failure(error: OSError) -> NoReturn:
 
 
 def sweep_abandoned(older_than_seconds: float = ABANDONED_SECONDS) -> int:
-    """Delete what a killed web worker left behind; returns how many files.
-
-    A file that is still being received was written to a moment ago.
-    """
-    oldest = time.time() - older_than_seconds
+    """Delete what a killed web worker left behind; returns how many files."""
     swept = 0
+    for path in abandoned(older_than_seconds):
+        path.unlink(missing_ok=True)
+        swept += 1
+    return swept
+
+
+def abandoned(older_than_seconds: float = ABANDONED_SECONDS) -> Iterator[Path]:
+    """A file that is still being received was written to a moment ago."""
+    oldest = time.time() - older_than_seconds
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob(f"{NAME_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
-                path.unlink()
-                swept += 1
-    return swept
+                yield path

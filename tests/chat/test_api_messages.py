@@ -111,6 +111,20 @@ class TestSend:
         assert response.json()["code"] == "too_many_files"
         assert stored_files() == []
 
+    def test_too_many_of_both_kinds(
+        self, path: str, as_member: APIClient, video: Attachment, stored_files: Files
+    ) -> None:
+        files = [SimpleUploadedFile(str(n), b"a") for n in range(10)]
+        before = stored_files()
+
+        response = as_member.post(
+            path, {"attachments": [video.pk], "files": files}, format="multipart"
+        )
+
+        assert (response.status_code, response.json()["code"]) == (400, "too_many_files")
+        assert stored_files() == before
+        assert Attachment.objects.get().message is None
+
     def test_too_large_in_sum(
         self, path: str, as_member: APIClient, stored_files: Files, settings: Any
     ) -> None:

@@ -256,6 +256,7 @@ def test_another_version(version: str | None, tus: Tus, content: bytes) -> None:
         ({"Upload-Length": "9"}, "conversation"),
         ({"Upload-Length": "9", "Upload-Metadata": "conversation"}, "conversation"),
         ({"Upload-Length": "9", "Upload-Metadata": "conversation !"}, "Upload-Metadata"),
+        ({"Upload-Length": "9", "Upload-Metadata": "ä MQ=="}, "Upload-Metadata"),
         ({"Upload-Length": "9", "Upload-Metadata": "conversation /w=="}, "Upload-Metadata"),
         ({"Upload-Length": "9", "Upload-Metadata": metadata(conversation="x")}, "conversation"),
         ({"Upload-Length": "9", "Upload-Metadata": metadata(conversation=1, kind="x")}, "kind"),
@@ -470,6 +471,20 @@ class TestOutcome:
         assert not Message.objects.exists()
         assert log() == ["attachment_refused"]
         assert tus.head(location).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("name", "stored"),
+        [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\films\\a\r\nb.mp4", "ab.mp4"),
+            ("день.mp4", "день.mp4"),
+            ("n" * 300 + ".mp4", "n" * 251 + ".mp4"),
+            ("..\u202e/", "file"),
+        ],
+    )
+    def test_a_name_is_data(self, name: str, stored: str, tus: Tus) -> None:
+        assert tus.create(5, b"hello", filename=name).status_code == 201
+        assert Attachment.objects.get().original_name == stored
 
     def test_any_other_file(self, tus: Tus) -> None:
         response = tus.create(5, b"hello", filename="notes.txt", filetype="text/plain")

@@ -38,6 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         tmp_path_factory.mktemp("uploads") / "data",
         UPLOAD_MAX_BYTES=str(QUOTA),
         USER_QUOTA_BYTES=str(QUOTA),
+        UPLOAD_PENDING_MAX_COUNT="15",
+        UPLOAD_PENDING_MAX_BYTES=str(350 * MIB),
         UPLOAD_STALL_SECONDS=str(STALL_SECONDS),
         THROTTLE="0",
     ) as made:
@@ -52,7 +54,7 @@ def server(site: Installation) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def newcomers(server: Server) -> list[Person]:
-    return server.people(*[0] * 10)
+    return server.people(*[0] * 12)
 
 
 @pytest.fixture
@@ -102,6 +104,16 @@ def test_ten_at_once_fill_the_quota_to_the_byte(way: str, nearly_full: list[Pers
 
     assert sorted(statuses) == [201] * 5 + [403] * 5
     assert person.send_form(b"a")[0] == 403
+
+
+@every_database
+@pytest.mark.parametrize(("number", "length", "taken"), [(20, 10, 15), (10, 50 * MIB, 7)])
+def test_so_many_and_so_much_on_its_way(
+    number: int, length: int, taken: int, person: Person
+) -> None:
+    statuses = at_once(number, lambda _: person.create(length)[0])
+
+    assert sorted(statuses) == [201] * taken + [429] * (number - taken)
 
 
 @every_database

@@ -4,14 +4,19 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from chat.models import Attachment
+from chat.models import Attachment, Conversation, ResumableUpload
+from chat.services import resumable
+from chat.services.activity import Actor
 from chat.services.orphans import Orphan, delete_orphan, find_orphans
 from chat.services.video_service import VideoProcessingService
 
@@ -71,6 +76,26 @@ def test_a_row_that_comes_meanwhile_saves_its_file(
     Attachment.objects.filter(pk=video.pk).update(file=found[0].name)
     assert [delete_orphan(orphan) for orphan in found] == [False, True, True]
     assert orphans[0].exists()
+
+
+def test_what_is_left_of_uploads(conversation: Conversation, owner: User, settings: Any) -> None:
+    """A killed worker's form, a resumable upload that expired; not one that goes on."""
+    folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
+    (folder / "upload-old").write_bytes(b"1234")
+    os.utime(folder / "upload-old", (0, 0))
+    (folder / "upload-new").write_bytes(b"1")
+    uploads = [resumable.create(Actor(user=owner), conversation, 100, name=name) for name in "ab"]
+    for upload in uploads:
+        upload.path.write_bytes(b"12345678")
+    past = timezone.now() - timedelta(seconds=1)
+    ResumableUpload.objects.filter(pk=uploads[0].pk).update(expires_at=past)
+
+    result = json.loads(sweep("--json"))
+    assert (result["found"], result["bytes"], result["deleted"]) == (2, 12, 0)
+    assert json.loads(sweep("--delete", "--json"))["deleted"] == 2
+
+    assert {path.name for path in folder.iterdir()} == {"upload-new", uploads[1].path.name}
+    assert ResumableUpload.objects.get() == uploads[1]
 
 
 def test_nonsense_is_refused() -> None:
