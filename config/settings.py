@@ -172,7 +172,7 @@ TEMPLATES = [
 ]
 
 LOGIN_URL = "moderation:login"
-LOGIN_REDIRECT_URL = "moderation:videos"
+LOGIN_REDIRECT_URL = "moderation:home"
 LOGOUT_REDIRECT_URL = "moderation:login"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

@@ -17,7 +17,7 @@ class Favicon(RedirectView):
 
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="moderation:videos"), name="home"),
+    path("", RedirectView.as_view(pattern_name="moderation:home"), name="home"),
     path("favicon.ico", Favicon.as_view()),
     path("api/chat/", include("chat.urls_video")),
     path("api/auth/", include("chat.urls_auth")),

@@ -10,6 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from chat.models import Attachment
+from moderation.archive_figures import ArchiveFigures as ArchiveFigures
 from moderation.decision import Decision as Decision
 from moderation.id_sets import pack_ids, unpack_ids
 

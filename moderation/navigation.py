@@ -1,13 +1,13 @@
 """The rail: where one can go, with a quiet count of what waits there for somebody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from chat.models import Attachment
-from moderation.long_lists import bounded_count
+from moderation.long_lists import bounded_counts
 
 # Each page counts for the rail: no more rows than this are looked at, "999+" says the rest.
 COUNT_LIMIT = 999
@@ -32,11 +32,6 @@ class Place:
     def holds(self, url_name: str) -> bool:
         """Whether the page of this name is this one or beneath it."""
         return url_name == self.url_name or url_name.startswith(self.beneath)
-
-    def count(self) -> str:
-        """``12``, ``999+``, or nothing."""
-        found = bounded_count(self.waiting(), COUNT_LIMIT) if self.waiting else 0
-        return f"{COUNT_LIMIT}+" if found > COUNT_LIMIT else str(found or "")
 
 
 PLACES = (
@@ -67,3 +62,12 @@ PLACES = (
 def places_for(user: AbstractBaseUser | AnonymousUser) -> list[Place]:
     """What this person may open; ``user`` as the request has it."""
     return [place for place in PLACES if user.has_perm(place.permission)]  # type: ignore[union-attr]
+
+
+def waiting_counts(places: Sequence[Place]) -> list[str]:
+    """Of each place ``12``, ``999+`` or nothing; by one query for all."""
+    counting = [place for place in places if place.waiting]
+    rows = [place.waiting() for place in counting if place.waiting]
+    counts = dict(zip(counting, bounded_counts(rows, COUNT_LIMIT) if rows else [], strict=True))
+    found = [counts.get(place, 0) for place in places]
+    return [f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or "") for count in found]

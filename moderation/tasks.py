@@ -12,7 +12,7 @@ from chat.models import Attachment
 from chat.services import activity_chain, orphans, scratch
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill, endings, housekeeping
+from moderation import backfill, endings, figures, housekeeping
 from moderation.chunks import owner_name, release_dead
 from moderation.models import Job
 from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
@@ -85,6 +85,11 @@ def make_renditions(attachment_id: int, after: str = "") -> None:
 @periodic_task(crontab(minute="*"), apart=timedelta(seconds=30))
 def sweep_each_minute() -> None:
     sweep()
+
+
+@periodic_task(crontab(minute="*"), apart=timedelta(seconds=30))
+def recount_figures() -> None:
+    figures.recount_if_due()
 
 
 @periodic_task(crontab(minute="7"), apart=timedelta(minutes=30))

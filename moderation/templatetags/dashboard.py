@@ -19,7 +19,7 @@ from moderation import words
 from moderation.list_walks import ListPage
 from moderation.long_lists import COUNT_LIMIT
 from moderation.models import Job
-from moderation.navigation import places_for
+from moderation.navigation import places_for, waiting_counts
 from moderation.progress import Progress
 
 register = template.Library()
@@ -44,6 +44,8 @@ STATES = {
     "failed": ("alert-triangle", "Failed"),
     "quarantined": ("eye-off", "Quarantined"),
     "removed": ("ban", "Removed"),
+    "reported": ("flag", "Reported"),
+    "stuck": ("hourglass", "Stuck"),
     # of jobs
     "planning": ("clock", "Planning"),
     "running": ("loader-2", "Running"),
@@ -168,14 +170,15 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
     request = context["request"]
     match = getattr(request, "resolver_match", None)
     name = match.url_name or "" if match else ""
+    places = places_for(request.user)
     return [
         {
             "place": place,
             "url": reverse(f"moderation:{place.url_name}"),
             "current": place.holds(name),
-            "count": place.count(),
+            "count": count,
         }
-        for place in places_for(request.user)
+        for place, count in zip(places, waiting_counts(places), strict=True)
     ]
 
 

@@ -129,11 +129,14 @@ class OpenPage:
         page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         page.on("console", self.listen)
         page.on("request", self.watch)
-        page.expose_function("reportViolation", lambda words: self.troubles.append(words))
+        page.expose_function("reportViolation", self.report)
         page.add_init_script(REPORT_VIOLATIONS)
         if user:
             sign_in(page, user)
         return page
+
+    def report(self, violation: str) -> None:
+        self.troubles.append(violation)
 
     def listen(self, line: ConsoleMessage) -> None:
         if line.type in ("error", "warning"):
@@ -159,7 +162,7 @@ def open_page(stage: Stage, browser: Browser) -> Iterator[OpenPage]:
 
 
 def sign_in(page: Page, user: str) -> None:
-    page.goto("/moderation/sign-in/")
+    page.goto("/moderation/sign-in/?next=/moderation/videos/")
     page.get_by_label("User name").fill(user)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()

@@ -46,7 +46,7 @@ def test_a_session_that_ends_under_an_open_page(viewer: User) -> None:
 
 def test_it_leads_to_no_other_site(viewer: User) -> None:
     form = {"username": "viewer", "password": PASSWORD, "next": "https://example.com/"}
-    assert Client().post(SIGN_IN, form).headers["Location"] == "/moderation/videos/"
+    assert Client().post(SIGN_IN, form).headers["Location"] == "/moderation/"
 
 
 @pytest.mark.parametrize("name", ["viewer", "nobody", "x" * 400, "a\x00b", ""])
