@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -25,7 +25,7 @@ def filters() -> Iterator[str]:
     some = Attachment.objects.videos().exclude(sha256="").order_by("pk")
     middle = some[some.count() // 2]
     uploader, conversation = middle.uploaded_by, middle.conversation_id
-    frequent = User.objects.get(pk=1)
+    frequent = apps.get_model("auth", "User").objects.get(pk=1)
     yield from (
         "", "q=VID", "q=.mp4", "q=harbour+garage", "q=harbour+garage+77", "q=zebra",
         f"q={middle.sha256[:12]}", f"q=%23{middle.pk}", f"q=Garage+{conversation}",
@@ -65,8 +65,10 @@ def main() -> None:
     rows, rounds = int(sys.argv[1]), int(sys.argv[2])
     if rows:
         fill(rows)
-    viewer, _ = User.objects.get_or_create(username="viewer-of-the-benchmark")
-    viewer.groups.add(Group.objects.get(name="moderator"), Group.objects.get(name="operator"))
+    people = apps.get_model("auth", "User").objects
+    viewer, _ = people.get_or_create(username="viewer-of-the-benchmark")
+    groups = apps.get_model("auth", "Group").objects
+    viewer.groups.add(groups.get(name="moderator"), groups.get(name="operator"))
     client = Client()
     client.force_login(viewer)
     figures = []

@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from chat.moderated import Reason
+from moderation.decisions import AGAINST, Verdict
 from moderation.long_lists import whole_number
 from moderation.models import Job
 from moderation.scopes import ONLY, Only, Scope
@@ -44,12 +46,13 @@ class ScopeForm(forms.Form):
     until = forms.IntegerField(required=False, min_value=0, max_value=MAX_ID)
     counted = forms.IntegerField(required=False, min_value=0, max_value=1_000_000_000)
     selection = forms.BooleanField(required=False, help_text="the ticked rows are meant")
+    everything = forms.BooleanField(required=False, help_text="or all that the filters leave")
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__({**data.dict(), "kind": data.get("kind") or Job.Kind.METADATA})
-        self.selected = selected_ids(data)
-        asked = {name: str(data.get(name, "")) for name in VideoFilter.base_filters}
-        self.filters = {name: value for name, value in asked.items() if value.strip()}
+        self.selected = () if data.get("everything") else selected_ids(data)
+        # A selection is what was ticked, whatever the filters leave by now.
+        self.filters = {} if data.get("selection") and self.selected else filters_in(data)
         self.fields["limit"].widget.attrs |= {
             "class": "form-control",
             "aria-describedby": "id_limit_error",
@@ -65,12 +68,12 @@ class ScopeForm(forms.Form):
     def wanted_only(self) -> Only:
         """What was asked for; by itself all that a list or a selection showed."""
         asked = self.data.get("only")
-        narrowed = bool(self.selected or self.filters)
+        narrowed = bool(self.selected or self.filters or self.data.get("everything"))
         return next((only for only in ONLY if only == asked), "all" if narrowed else "missing")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("selection") and not self.selected:
+        if cleaned.get("selection") and not (self.selected or cleaned.get("everything")):
             raise forms.ValidationError("No video is selected. Tick one or more first.")
         return cleaned
 
@@ -86,9 +89,58 @@ class ScopeForm(forms.Form):
         )
 
 
+def filters_in(data: QueryDict) -> dict[str, str]:
+    """{name: value} of the video list's filters."""
+    asked = {name: str(data.get(name, "")) for name in VideoFilter.base_filters}
+    return {name: value for name, value in asked.items() if value.strip()}
+
+
 def selected_ids(data: QueryDict) -> tuple[int, ...]:
     texts = data.getlist("selected")[:MAX_SELECTED]
     return tuple(sorted({whole_number(text, 0) for text in texts} - {0}))
+
+
+class VerdictForm(forms.Form):
+    """Why, of a decision on several videos; restoring needs no reason."""
+
+    reason = forms.ChoiceField(
+        label="Reason", choices=[("", "Choose a reason"), *Reason.choices], required=False
+    )
+    internal_note = forms.CharField(
+        label="Note for colleagues",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    uploader_note = forms.CharField(
+        label="Note to the uploader",
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(self, action: str, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        self.action = action
+        if action not in AGAINST:
+            del self.fields["reason"], self.fields["uploader_note"]
+        for name, field in self.fields.items():
+            select = isinstance(field.widget, forms.Select)
+            field.widget.attrs |= {
+                "class": "form-select" if select else "form-control",
+                "aria-describedby": f"id_{name}_error",
+            }
+
+    def clean_reason(self) -> str:
+        reason: str = self.cleaned_data["reason"]
+        if not reason:
+            raise forms.ValidationError("Choose a reason.")
+        return reason
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of a valid form."""
+        return Verdict(self.action, **self.cleaned_data)
 
 
 def clock_input() -> forms.TimeInput:

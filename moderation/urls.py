@@ -5,6 +5,7 @@ from django.urls import path
 from moderation.views import (
     activity,
     activity_exports,
+    bulk,
     health,
     job_exports,
     job_start,
@@ -15,6 +16,7 @@ from moderation.views import (
     people,
     second_factor,
     sign_in,
+    video_exports,
     video_list,
     videos,
 )
@@ -40,6 +42,10 @@ urlpatterns = [
     path("", overview.overview, name="home"),
     path("palette/", palette.palette, name="palette"),
     path("videos/", video_list.videos, name="videos"),
+    path("videos/export.csv", video_exports.videos_csv, name="videos-csv"),
+    path("videos/decide/", bulk.bulk, name="bulk"),
+    path("videos/decide/now/", bulk.bulk_decide, name="bulk-decide"),
+    path("videos/decide/<uuid:batch>/undo/", bulk.bulk_undo, name="bulk-undo"),
     path("videos/suggestions/", video_list.suggestions, name="video-suggestions"),
     path("videos/<int:attachment_id>/", videos.video, name="video"),
     path("videos/<int:attachment_id>/stream/", videos.video_stream, name="video-stream"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import reverse
@@ -132,6 +133,13 @@ def at(moment: datetime) -> SafeString:
         moment.isoformat(timespec="seconds"),
         local.strftime(shape),
     )
+
+
+@register.filter
+def undo_batch(message: Message) -> str:
+    """Of the message that something was decided: which batch takes it back."""
+    tag = message.extra_tags or ""
+    return tag.removeprefix("undo:") if tag.startswith("undo:") else ""
 
 
 @register.filter

@@ -32,6 +32,19 @@ def job_action(view: View) -> View:
     return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_POST(view)))
 
 
+DECIDE = ["moderation.view_dashboard", "moderation.decide"]
+
+
+def moderator_page(view: View) -> View:
+    """GET for who may decide on videos."""
+    return signed_in(permission_required(DECIDE, raise_exception=True)(require_safe(view)))
+
+
+def moderator_action(view: View) -> View:
+    """POST for who may decide on videos."""
+    return signed_in(permission_required(DECIDE, raise_exception=True)(require_POST(view)))
+
+
 MANAGE_ROLES = ["moderation.view_dashboard", "moderation.manage_roles"]
 
 

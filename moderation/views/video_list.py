@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 from chat.models import Attachment, Conversation
+from moderation.forms import filters_in
 from moderation.list_walks import LAST, Asked, page_of
 from moderation.long_lists import PAGE_SIZES, whole_number
 from moderation.tables import InOrder, VideoTable
@@ -32,12 +33,13 @@ def videos(request: HttpRequest) -> HttpResponse:
     listing = filters.listing(shown_videos(), ORDERS[sort], descending=descending)
     page = page_of(listing, asked(request.GET))
     may_run_jobs = request.user.has_perm("moderation.run_jobs")
+    may_decide = request.user.has_perm("moderation.decide")
     columns = chosen_columns(request.GET)
     hidden = {*VideoTable.CHOOSABLE} - {*columns}
     table = VideoTable(
         InOrder(page.rows),
         order_by=f"{'-' if descending else ''}{sort}",
-        exclude=[*hidden, *([] if may_run_jobs else ["selected"])],
+        exclude=[*hidden, *([] if may_run_jobs or may_decide else ["selected"])],
     )
     table.request = request
     context = {
@@ -51,6 +53,9 @@ def videos(request: HttpRequest) -> HttpResponse:
         ],
         "usual_columns": VideoTable.USUAL,
         "may_run_jobs": may_run_jobs,
+        "may_decide": may_decide,
+        "may_select": may_run_jobs or may_decide,
+        "active": list(filters_in(request.GET).items()),
     }
     return render_page(request, "moderation/videos.html", context)
 

@@ -30,7 +30,7 @@ def test_it_is_a_list(viewer: User, outsider: User, conversation: Conversation) 
 
 def test_it_answers_at_the_root_of_the_dashboard(viewer: User) -> None:
     assert signed_in(viewer).get("/moderation/").status_code == 200
-    assert signed_in(viewer).get("/").headers["Location"] == "/moderation/videos/"
+    assert signed_in(viewer).get("/").headers["Location"] == "/moderation/"
 
 
 def test_a_row_says_what_a_video_is(viewer: User, conversation: Conversation) -> None:
