@@ -57,6 +57,15 @@ class TextField(serializers.CharField):
         return text
 
 
+class SecondsField(serializers.FloatField):
+    """DRF's, which takes true and false for numbers too."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class BoundedJSONParser(JSONParser):
     """DRF's, which lets brackets nested by the thousand end as a server error."""
 
@@ -144,6 +153,15 @@ class NewestFirst(CursorPagination):
             sentence = f"Give a number from 1 to {self.max_page_size}."
             raise ValidationError({"page_size": [sentence]})
         return int(text)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        cursor, size = super().get_schema_operation_parameters(view)
+        limits = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [cursor, {**size, "schema": {**size["schema"], **limits}}]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        return {**page, "required": ["next", "previous", "results"]}
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:

@@ -8,6 +8,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Exists, OuterRef
 from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -26,6 +27,7 @@ FIRST_TIME = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1})
 class IdFilter(django_filters.Filter):
     field_class = forms.IntegerField
 
@@ -95,6 +97,10 @@ class ConversationFilters(ListFilters):
         )
 
 
+def given(request: Request, name: str) -> list[str]:
+    return request.query_params.getlist(name)
+
+
 class StrictFilters(DjangoFilterBackend):
     """Refuses names that are no filter: a filter that is ignored shows what was not asked for."""
 
@@ -104,4 +110,7 @@ class StrictFilters(DjangoFilterBackend):
         if unknown:
             sentence = f"There is no such filter; there are {', '.join(sorted(known))}."
             raise ValidationError({name.replace("\0", "?"): [sentence] for name in unknown})
+        empty = [name for name in view.filterset_class.base_filters if "" in given(request, name)]
+        if empty:
+            raise ValidationError({name: ["Give a value, or leave it out."] for name in empty})
         return super().filter_queryset(request, queryset, view)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chat.api_views import ApiView
+from chat.api_views import ApiView, SecondsField, TextField
 from chat.errors import ChatError
 from chat.models import Attachment, Report
 from chat.moderated import Reason
@@ -32,10 +32,8 @@ class ReportCreateSerializer(serializers.Serializer):
     """``duration`` in its context: of the video, in seconds, None when it is not known."""
 
     reason = serializers.ChoiceField(choices=Reason.choices)
-    note = serializers.CharField(
-        required=False, allow_blank=True, default="", max_length=MAX_NOTE_CHARACTERS
-    )
-    time_seconds = serializers.FloatField(
+    note = TextField(required=False, allow_blank=True, default="", max_length=MAX_NOTE_CHARACTERS)
+    time_seconds = SecondsField(
         required=False,
         allow_null=True,
         default=None,

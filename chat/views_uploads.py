@@ -48,7 +48,8 @@ class TusView(ApiView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
+        taken = {*self.allowed_methods} - {"OPTIONS"}
+        if request.method in taken and request.headers.get("Tus-Resumable") != VERSION:
             raise ChatError("unsupported_tus_version")
 
     def finalize_response(

@@ -107,6 +107,8 @@ class ReceivingView(ApiView):
                         follow=arrival.follow,
                     ) as arrival.received:
                         self.find_conversation(arrival.received.fields)
+                        if self.file_field in arrival.received.fields:
+                            raise ValidationError({self.file_field: ["This is text, not a file."]})
                         reservation.settle(arrival.received.size)
                         yield arrival
         except ChatError as error:
@@ -145,8 +147,10 @@ class AttachmentUploadView(ReceivingView):
 
     def keep(self, request: Request, arrival: Arrival) -> Attachment:
         received = arrival.received
-        form = UploadSerializer(data=received.fields.dict() | request.query_params.dict())
+        form = UploadSerializer(data=request.query_params.dict() | received.fields.dict())
         form.is_valid(raise_exception=True)
+        if form.validated_data["conversation"] != self.require_conversation().pk:
+            raise ValidationError({"conversation": ["The address names another one."]})
         if self.file_field not in received.files:
             raise ValidationError({self.file_field: ["No file was sent."]}, "required")
         (file,) = received.files[self.file_field]

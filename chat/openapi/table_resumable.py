@@ -6,8 +6,9 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiRequest
 from chat.openapi.errors import codes_with_status
 from chat.openapi.operation import Operation, Table, empty, header, request_header
 
-VERSION = request_header("Tus-Resumable", "`1.0.0`.", required=True)
+VERSION = request_header("Tus-Resumable", "The protocol.", required=True, enum=["1.0.0"])
 CHECKSUM = request_header("Upload-Checksum", "`sha256` or `sha1`, a blank, the digest in base64.")
+NUMBER = "^[0-9]{1,18}$"
 BYTES = {"application/offset+octet-stream": OpenApiRequest(OpenApiTypes.BINARY)}
 
 
@@ -48,7 +49,9 @@ RESUMABLE: Table = {
         errors=(*WRITING_ERRORS, "too_many_uploads"),
         parameters=(
             VERSION,
-            request_header("Upload-Length", "Bytes of the whole file.", required=True),
+            request_header(
+                "Upload-Length", "Bytes of the whole file.", required=True, pattern=NUMBER
+            ),
             request_header(
                 "Upload-Metadata",
                 "Pairs of a key and a value in base64, with commas: `conversation` (an id), "
@@ -90,7 +93,9 @@ RESUMABLE: Table = {
         errors=(*WRITING_ERRORS, "unsupported_media_type", "upload_expired"),
         parameters=(
             VERSION,
-            request_header("Upload-Offset", "Where these bytes begin.", required=True),
+            request_header(
+                "Upload-Offset", "Where these bytes begin.", required=True, pattern=NUMBER
+            ),
             CHECKSUM,
             *state(204),
         ),

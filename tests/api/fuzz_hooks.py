@@ -4,6 +4,9 @@ from typing import Any
 
 import schemathesis
 
+# The part of a file that a PATCH of tus carries.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
 
 @schemathesis.check
 def documented_code(

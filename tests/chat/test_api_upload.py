@@ -506,3 +506,22 @@ def test_abandoned_uploads_are_swept(tmp_path: Path) -> None:
     assert not old.exists()
     assert new.exists()
     assert other.exists()
+
+
+def test_a_name_in_the_place_of_the_file(as_owner: APIClient, conversation: Conversation) -> None:
+    """As ``curl -F file=beach.mp4`` sends it, without the ``@``."""
+    fields = {"conversation": conversation.pk, "file": "beach.mp4"}
+
+    response = as_owner.post("/api/chat/upload/", fields, format="multipart")
+
+    assert (response.status_code, list(response.json())) == (400, ["file"])
+
+
+def test_address_and_form_that_name_two_conversations(
+    as_owner: APIClient, conversation: Conversation, send_video: Callable[..., Any]
+) -> None:
+    address = f"/api/chat/upload/?conversation={conversation.pk}"
+
+    response = send_video(as_owner, address=address, conversation=conversation.pk + 1)
+
+    assert (response.status_code, list(response.json())) == (400, ["conversation"])
