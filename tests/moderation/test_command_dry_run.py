@@ -31,12 +31,14 @@ def dry_run_json(*arguments: str) -> Any:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below, and that a folder is there."""
+    """SHA-256 of every file below, and that a folder is there; but for the cache, which keeps
+    books of its own use and counts requests of clients."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         if path.is_file()
         else "folder"
         for path in folder.rglob("*")
+        if path.relative_to(folder).parts[0] != "cache"
     }
 
 
