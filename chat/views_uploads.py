@@ -88,6 +88,8 @@ class ResumableUploadsView(TusView):
     throttle_scope = "upload"
 
     def post(self, request: Request) -> Response:
+        if "Upload-Concat" in request.headers:
+            raise ValidationError({"Upload-Concat": ["Send the file in one piece after another."]})
         size = whole_number(request, "Upload-Length")
         given = metadata_of(request)
         form = ResumableUploadSerializer(data={**given, **request.query_params.dict()})

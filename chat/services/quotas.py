@@ -153,7 +153,8 @@ def locked(owner: User) -> Iterator[None]:
     """A transaction that is alone in deciding about this person's room."""
     with transaction.atomic():
         # Not against rows that refer to the person: those are inserted all the time.
-        User.objects.select_for_update(no_key=True).only("pk").get(pk=owner.pk)
+        if User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first() is None:
+            raise ChatError("not_found")  # deleted since they signed in
         yield
 
 

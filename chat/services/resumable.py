@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from io import BufferedRandom
+from io import FileIO
 from pathlib import Path
 
 from django.conf import settings
@@ -166,7 +166,7 @@ class Writer:
     """
 
     def __init__(
-        self, row: ResumableUpload, file: BufferedRandom, offset: int, checksum: Checksum | None
+        self, row: ResumableUpload, file: FileIO, offset: int, checksum: Checksum | None
     ) -> None:
         self.row = row
         self.file = file
@@ -190,7 +190,9 @@ class Writer:
         self.record()
 
     def write(self, chunk: bytes) -> None:
-        self.file.write(chunk)
+        left = memoryview(chunk)
+        while left:  # a disk that fills up takes a part before it refuses
+            left = left[self.file.write(left) :]
         self.end += len(chunk)
         for digest in (self.part, self.whole):
             if digest is not None:
@@ -200,7 +202,6 @@ class Writer:
 
     def record(self) -> None:
         """Bring what was written to the disk, then on record; the whole file only when kept."""
-        self.file.flush()
         os.fsync(self.file.fileno())
         if self.end == self.row.size:
             return
@@ -215,9 +216,7 @@ class Writer:
 
     def drop(self) -> None:
         """Take back what is not on record."""
-        with contextlib.suppress(OSError):  # buffered bytes that a full disk does not take
-            self.file.flush()
-        os.ftruncate(self.file.fileno(), self.kept)
+        self.file.truncate(self.kept)
 
     def sha256(self) -> str:
         if self.whole is not None:
@@ -234,7 +233,11 @@ class AssembledFile(ReceivedFile):
         try:
             os.link(upload.path, self.path)
         except OSError:  # a file system without links
-            shutil.copyfile(upload.path, self.path)
+            try:
+                shutil.copyfile(upload.path, self.path)
+            except OSError:
+                self.path.unlink(missing_ok=True)
+                raise
         UploadedFile.__init__(self, self.path.open("rb"), upload.original_name, size=upload.size)
         self.known_sha256 = sha256
 
@@ -282,7 +285,7 @@ def finish(row: ResumableUpload, actor: Actor, writer: Writer) -> None:
 
 
 @contextlib.contextmanager
-def locked(upload: ResumableUpload) -> Iterator[tuple[BufferedRandom, ResumableUpload]]:
+def locked(upload: ResumableUpload) -> Iterator[tuple[FileIO, ResumableUpload]]:
     """The file of an upload, which nobody else writes in the block, and its row as it is now.
 
     Raises:
@@ -292,7 +295,7 @@ def locked(upload: ResumableUpload) -> Iterator[tuple[BufferedRandom, ResumableU
         descriptor = os.open(upload.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise storage_failure(error) from error
-    with open(descriptor, "r+b") as file:
+    with FileIO(descriptor, "r+") as file:  # unbuffered: nothing is written later, in closing
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -310,7 +313,7 @@ def locked(upload: ResumableUpload) -> Iterator[tuple[BufferedRandom, ResumableU
         yield file, current
 
 
-def is_named(path: Path, file: BufferedRandom) -> bool:
+def is_named(path: Path, file: FileIO) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

@@ -253,6 +253,7 @@ def test_another_version(version: str | None, tus: Tus, content: bytes) -> None:
         ({"Upload-Length": "1e3"}, "Upload-Length"),
         ({"Upload-Length": "٣"}, "Upload-Length"),
         ({"Upload-Length": "9" * 19}, "Upload-Length"),
+        ({"Upload-Length": "9", "Upload-Concat": "partial"}, "Upload-Concat"),
         ({"Upload-Length": "9"}, "conversation"),
         ({"Upload-Length": "9", "Upload-Metadata": "conversation"}, "conversation"),
         ({"Upload-Length": "9", "Upload-Metadata": "conversation !"}, "Upload-Metadata"),
