@@ -15,6 +15,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -81,10 +82,23 @@ class BoundedJSONParser(JSONParser):
         return parsed
 
 
+class ApiRenderer(JSONRenderer):
+    """DRF's, which fails over half a surrogate pair that an error repeats."""
+
+    def render(self, *args: Any, **kwargs: Any) -> bytes:
+        try:
+            rendered: bytes = super().render(*args, **kwargs)
+        except UnicodeEncodeError:
+            self.ensure_ascii = True  # type: ignore[misc]
+            rendered = super().render(*args, **kwargs)
+        return rendered
+
+
 class ApiView(APIView):
     """JSON or form fields in, JSON out; answers belong to one user and are not kept."""
 
     parser_classes = [BoundedJSONParser, FormParser]
+    renderer_classes = [ApiRenderer]
     throttle_classes = [Throttle]
     throttle_scope: str | None = None  # of REQUESTS_PER_MINUTE; by the method when None
 

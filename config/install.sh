@@ -2,7 +2,7 @@
 # Installs what is missing and nothing else: `sh config/install.sh run|test`.
 #
 #   run    .venv with requirements.txt, ffmpeg, and what fingerprints need where it compiles
-#   test   the same with requirements-dev.txt, Chromium and what drives it, curl, PostgreSQL, Redis,
+#   test   the same with requirements-dev.txt, Chromium and what drives it, curl, PostgreSQL, Redis, nginx,
 #          and the npm packages of tests/javascript
 #
 # A virtual environment whose stamp matches the requirements is left alone, so that a second
@@ -213,6 +213,20 @@ need_redis() {
     missing "Redis" "Debian, Ubuntu: apt install redis-server; macOS: brew install redis"
 }
 
+need_nginx() {
+    # Debian's is not in the PATH of everybody.
+    PATH=$PATH:/usr/sbin
+    have nginx && return
+    install_server nginx-light nginx nginx && have nginx && return
+    missing "nginx" "Debian, Ubuntu: apt install nginx-light; macOS: brew install nginx"
+}
+
+need_openssl() {
+    have openssl && return
+    install_package openssl openssl && have openssl && return
+    missing "openssl" "Debian, Ubuntu: apt install openssl; macOS: brew install openssl"
+}
+
 # Node comes with requirements-dev.txt.  `npm ci` empties node_modules first, and the stamp with it.
 need_javascript() {
     stamp=tests/javascript/node_modules/installed
@@ -261,5 +275,7 @@ else
     need_curl
     need_postgresql
     need_redis
+    need_nginx
+    need_openssl
     need_javascript
 fi

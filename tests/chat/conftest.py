@@ -3,15 +3,22 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.db import transaction
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from chat.models import Attachment, Conversation
+from chat.models import Attachment, Conversation, Message
+from chat.rendition import Rendition
+from chat.services import resumable
+from chat.services.activity import Actor
 from tests.clips import clip
+
+T = TypeVar("T")
 
 
 def signed_in(user: User) -> APIClient:
@@ -85,3 +92,41 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
+
+
+@pytest.fixture
+def ids(conversation: Conversation, member: User, video: Attachment) -> dict[str, Any]:
+    """Everything that an address can name; the video has all its renditions."""
+    message = Message.objects.create(conversation=conversation, sender=member)
+    Attachment.objects.filter(pk=video.pk).update(message=message)
+    for kind in Rendition.Kind:
+        Rendition.objects.create(
+            attachment=video,
+            kind=kind,
+            content_type="video/mp4",
+            file=ContentFile(b"bytes", name="x"),
+            pipeline_version=1,
+        )
+    return {
+        "attachment_id": video.pk,
+        "conversation_id": conversation.pk,
+        "message_id": message.pk,
+        "user_id": member.pk,
+        "upload_id": resumable.create(
+            Actor(user=member),
+            conversation,
+            10,
+            name="a",
+            content_type="",
+            content="",
+            only_videos=False,
+            metadata="",
+        ).pk,
+    }
+
+
+def undone(request: Callable[[], T]) -> T:
+    with transaction.atomic():
+        answer = request()
+        transaction.set_rollback(True)
+    return answer
