@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.datastructures import MultiValueDict
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -53,8 +54,14 @@ class SteadySigner(signing.TimestampSigner):
 
 
 def address_token(user: AbstractBaseUser, attachment_id: int) -> str:
-    """Lets ``user``, and no one else's rights, see the bytes of one attachment for a while."""
-    return SteadySigner(salt=SALT).sign(f"{user.pk}.{attachment_id}")
+    """Lets ``user``, and no one else's rights, see the bytes of one attachment for a while; no
+    longer when the password changes."""
+    return SteadySigner(salt=SALT).sign(f"{user.pk}.{attachment_id}.{password_mark(user)}")
+
+
+def password_mark(user: AbstractBaseUser) -> str:
+    """Tells one password of the user from the next, and nothing else about it."""
+    return user.get_session_auth_hash()[:16]
 
 
 class SignedAddressAuthentication(BaseAuthentication):
@@ -69,13 +76,13 @@ class SignedAddressAuthentication(BaseAuthentication):
             return None
         try:
             signed = SteadySigner(salt=SALT).unsign(token, max_age=SIGNED_SECONDS)
+            user_id, attachment_id, mark = signed.split(".")
         except (signing.BadSignature, ValueError) as error:
             raise AuthenticationFailed from error
-        user_id, _, attachment_id = signed.partition(".")
         if attachment_id != str(request.parser_context["kwargs"]["attachment_id"]):
             raise AuthenticationFailed
         user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
-        if user is None:
+        if user is None or not constant_time_compare(mark, password_mark(user)):
             raise AuthenticationFailed
         return user, None
 

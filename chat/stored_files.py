@@ -1,7 +1,10 @@
 """A stored file as an answer, for the API and the dashboard alike."""
 
 from typing import IO, Any
+from urllib.parse import quote
 
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
 from django.db.models.fields.files import FieldFile
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -35,12 +38,21 @@ def stored_file_response(
             size=size,
             etag=f'"{etag or stored_tag(file, size)}"',
             as_attachment=as_attachment,
+            accel_address=accel_address(file),
             **kwargs,
         )
     except FileNotFoundError as error:
         raise VideoError("missing_file", f"{file.name} is not stored") from error
     except OSError as error:
         raise storage_failure(error) from error
+
+
+def accel_address(file: FieldFile) -> str:
+    """The file below nginx's internal location, if there is one and it is on this machine."""
+    prefix = settings.ACCEL_REDIRECT_PREFIX
+    if not prefix or not isinstance(file.storage, FileSystemStorage):
+        return ""
+    return quote(f"{prefix.rstrip('/')}/{file.name}")
 
 
 def stored_tag(file: FieldFile, size: int) -> str:
