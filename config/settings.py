@@ -256,7 +256,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_MAX_AGE = 3600
 # Private: never served by the web server directly; only through views that check access.
 MEDIA_ROOT = env_path("MEDIA_ROOT", DATA_DIR / "media")
-# With it, nginx sends stored files: the path of its internal location (docs/deploy/nginx-site.conf).
+# nginx sends stored files: the path of its internal location, see docs/deploy/nginx-site.conf.
 ACCEL_REDIRECT_PREFIX = env_str("ACCEL_REDIRECT_PREFIX")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

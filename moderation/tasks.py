@@ -108,6 +108,12 @@ def sweep_orphans() -> None:
     orphans.sweep_orphans()
 
 
+@periodic_task(crontab(day_of_week="0", hour="2", minute="17"), apart=timedelta(days=3))
+def sweep_all_orphans() -> None:
+    """Of every month: a crash between a deletion and that of its files leaves old ones too."""
+    orphans.sweep_orphans(months=None)
+
+
 @periodic_task(crontab(hour="3", minute="47"), apart=timedelta(hours=12))
 def clear_old_details() -> None:
     housekeeping.clear_old_details()

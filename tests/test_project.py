@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from config import address
+from config import address, settings
 from config.env import (
     env_bool,
     env_choice,
@@ -24,6 +25,7 @@ from config.env import (
     env_path,
     env_str,
 )
+from config.redaction import WithoutTokens
 from config.settings import stored_secret_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -295,6 +297,29 @@ def test_what_requirements_bring_in_is_pinned_too() -> None:
                 pinned.add(match[1].lower().replace("_", "-"))
     for name in pinned:
         assert needed_by.get(name, set()) <= pinned, name
+
+
+# --- What is logged -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ("Error handling request GET /stream/?token=3.12.ab:c:d-e_f&x=1", ()),
+        ("%s failed", ("'/stream/?token=3.12.ab:c:d-e_f&x=1'",)),
+        ("{%s}", ({"address": "https://n/stream/?x=1&token=3.12.ab:c:d-e_f"},)),
+    ],
+)
+def test_no_line_of_the_log_has_a_token(line: str, arguments: tuple[object, ...]) -> None:
+    record = logging.LogRecord("gunicorn.error", logging.ERROR, "", 1, line, arguments, None)
+    (name,) = settings.LOGGING["handlers"]["console"]["filters"]
+    assert settings.LOGGING["filters"][name]["()"] == "config.redaction.WithoutTokens"
+
+    assert WithoutTokens().filter(record)
+
+    assert "token=…" in record.getMessage()
+    assert "d-e_f" not in record.getMessage()
+    assert ("&x=1" in record.getMessage()) == ("&x=1" in line % arguments)
 
 
 # --- Headers ------------------------------------------------------------------------------------

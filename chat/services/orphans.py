@@ -1,4 +1,4 @@
-"""Files that were stored and then, because of a crash, never named by a row."""
+"""Files that no row names: of a crash before their row was committed, or after it was deleted."""
 
 import logging
 from collections.abc import Iterator
@@ -58,9 +58,9 @@ def delete_orphan(orphan: Orphan) -> bool:
     return True
 
 
-def sweep_orphans(older_than: timedelta = ABANDONED) -> int:
-    """Delete those of this month and the last; returns how many."""
-    return sum(delete_orphan(orphan) for orphan in find_orphans(older_than, months=1))
+def sweep_orphans(older_than: timedelta = ABANDONED, months: int | None = 1) -> int:
+    """Delete those of this month and the ``months`` before it, or of all; returns how many."""
+    return sum(delete_orphan(orphan) for orphan in find_orphans(older_than, months))
 
 
 def month_folders(folder: str, months: int | None) -> Iterator[str]:

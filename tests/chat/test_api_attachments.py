@@ -265,6 +265,17 @@ class TestStream:
 
         assert as_nobody.get(address).status_code == 401
 
+    def test_it_dies_with_the_password(
+        self, video: Attachment, as_member: APIClient, as_nobody: APIClient, member: User
+    ) -> None:
+        address = self.address(as_member, video)
+        assert as_nobody.head(address).status_code == 200
+        member.set_password("another one entirely")
+        member.save()
+
+        assert as_nobody.get(address).status_code == 401
+        assert as_nobody.head(self.address(as_member, video)).status_code == 200
+
     def test_it_is_for_one_attachment(
         self,
         video: Attachment,
@@ -293,7 +304,7 @@ class TestStream:
         assert response.status_code == 401
         assert response.json()["code"] == "authentication_failed"
 
-    @pytest.mark.parametrize("token", ["", "x", "1.1:abc:def", "\x00", "%ff", "1" * 5000])
+    @pytest.mark.parametrize("token", ["", "x", "1.1:a:b", "1.1.x:a:b", "\x00", "%ff", "1" * 5000])
     def test_forged(self, token: str, video: Attachment, as_nobody: APIClient) -> None:
         response = as_nobody.get(PATHS["stream"].format(video.pk), {"token": token})
 

@@ -15,9 +15,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from chat.models import Attachment, Conversation, ResumableUpload
-from chat.services import resumable
+from chat.services import attachments, resumable
 from chat.services.activity import Actor
-from chat.services.orphans import Orphan, delete_orphan, find_orphans
+from chat.services.orphans import Orphan, delete_orphan, find_orphans, sweep_orphans
 from chat.services.video_service import VideoProcessingService
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +101,24 @@ def test_what_is_left_of_uploads(conversation: Conversation, owner: User, settin
 def test_nonsense_is_refused() -> None:
     with pytest.raises(CommandError, match="90m, 24h or 7d"):
         sweep("--older-than", "soon")
+
+
+def test_what_a_crash_left_between_a_deletion_and_that_of_its_files(
+    owner: User, legacy_video: MakeVideo, settings: Any
+) -> None:
+    """In a folder of years ago; the same content that somebody else sent stays."""
+    gone, other = legacy_video(), legacy_video()
+    media = Path(settings.MEDIA_ROOT)
+    old = media / "attachments/2024/01/a"
+    old.parent.mkdir(parents=True)
+    (media / gone.file.name).rename(old)
+    Attachment.objects.filter(pk=gone.pk).update(file="attachments/2024/01/a")
+    gone.refresh_from_db()
+
+    attachments.delete(gone, Actor(user=owner))  # never to be committed, as far as files go
+
+    assert old.exists()
+    assert sweep_orphans(timedelta(0)) == 0  # the nightly one looks at two months
+    assert sweep_orphans(timedelta(0), months=None) == 1
+    assert not old.exists()
+    assert (media / other.file.name).exists()

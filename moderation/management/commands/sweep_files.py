@@ -31,7 +31,8 @@ class Command(BaseCommand):
     help = (
         "List stored files that no row names, such as a crash leaves behind, and what is left of "
         "uploads that broke off or expired.  Nothing is deleted without --delete.  (A consumer "
-        "deletes stored ones of the last two months each night, those of uploads each hour.)"
+        "deletes stored ones of the last two months each night and all on Sundays, those of "
+        "uploads each hour.)"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
