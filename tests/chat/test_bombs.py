@@ -21,6 +21,7 @@ from chat.services.media_runner import MediaHelper
 from chat.services.sandbox.layers import LAYERS
 from chat.services.video_service import VideoProcessingService
 from tests import hostile_files as made
+from tests.clips import clip
 from tests.processes import left_at_work
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
@@ -226,17 +227,22 @@ def test_a_storyboard_of_ten_hours(
 
 @pytest.mark.parametrize("wall_seconds", [0.3, 1.0])
 def test_a_second_chance_takes_twice_as_long_and_no_more(
-    wall_seconds, bombs, helpers, scratch, settings, monkeypatch
+    wall_seconds, scratch, settings, monkeypatch, tmp_path
 ):
+    """Over a file that no machine is ever done with."""
+    tool = tmp_path / "ffprobe"
+    tool.write_text("#!/bin/sh\nexec sleep 3600\n")
+    tool.chmod(0o755)
+    settings.FFPROBE_BINARY = str(tool)
     settings.MEDIA_WALL_SECONDS = wall_seconds
-    settings.MEDIA_MEMORY_BYTES = 6 * 1024**3  # which a fast machine would reach first
-    monkeypatch.setattr(media_runner, "_helper", helpers(frozenset({"limits"})))
-    monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
-    many_samples = next(bomb for bomb in BOMBS if bomb.name == "15 tracks of 2.5 M samples")
-    media_runner.media_helper().known_tasks()
+    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.sleeping_tasks",))
+    helper = MediaHelper(2, frozenset({"limits"}))
+    monkeypatch.setattr(media_runner, "_helper", helper)
+    helper.known_tasks()
     started = time.monotonic()
     with pytest.raises(VideoError) as caught:
-        VideoProcessingService().examine(bombs(many_samples))
+        VideoProcessingService().examine(clip())
     took = time.monotonic() - started
+    helper.stop()
     assert (caught.value.code, caught.value.permanent) == ("time_limit", True)
     assert 3 * wall_seconds <= took < 3 * wall_seconds + SLACK_SECONDS
