@@ -30,7 +30,11 @@ SIGNATURES: tuple[tuple[tuple[tuple[int, bytes], ...], tuple[str, str]], ...] = 
 def sniff(path: Path) -> tuple[str, str]:
     """(kind, content type) of a file that is not a video."""
     with path.open("rb") as file:
-        start = file.read(LONGEST)
+        return kind_of(file.read(LONGEST))
+
+
+def kind_of(start: bytes) -> tuple[str, str]:
+    """The same by the first ``LONGEST`` bytes."""
     for parts, found in SIGNATURES:
         if all(start[offset : offset + len(magic)] == magic for offset, magic in parts):
             return found

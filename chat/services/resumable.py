@@ -29,9 +29,10 @@ from django.db.models import Model
 from django.utils import timezone
 
 from chat.errors import ChatError, VideoError
-from chat.models import Conversation, ResumableUpload, UploadReservation
+from chat.models import Attachment, Conversation, ResumableUpload, UploadReservation
 from chat.services import attachments, messages, quotas
 from chat.services.activity import Actor
+from chat.services.file_kinds import kind_of
 from chat.services.local_files import storage_failure
 from chat.services.uploads import CHUNK_BYTES, NAME_PREFIX, Body, ReceivedFile, shortened
 from chat.upload import PARTIAL_PREFIX, partial_path
@@ -149,8 +150,10 @@ def append(
         except OSError as error:
             writer.drop()
             raise storage_failure(error) from error
-        except BaseException:
+        except BaseException as error:
             writer.drop()
+            if isinstance(error, VideoError) and error.code == "not_a_video":
+                refuse(row, actor, error)
             raise
         if writer.end == row.size:
             finish(row, actor, writer)
@@ -180,6 +183,8 @@ class Writer:
     def take(self, body: Body) -> None:
         try:
             while chunk := body.read(CHUNK_BYTES):
+                if self.end == 0 and self.part is None:
+                    self.look_at_start(chunk)
                 self.write(chunk)
         except ChatError as error:
             if error.code == "incomplete_body" and self.part is None:
@@ -188,6 +193,11 @@ class Writer:
         if self.part is not None and self.checksum and self.part.digest() != self.checksum.digest:
             raise ChatError("checksum_mismatch")
         self.record()
+
+    def look_at_start(self, chunk: bytes) -> None:
+        """Where a video is wanted, a picture need not be sent to its end to be refused."""
+        if self.row.only_videos and kind_of(chunk)[0] == Attachment.Kind.IMAGE:
+            raise VideoError("not_a_video", "begins as a picture")
 
     def write(self, chunk: bytes) -> None:
         left = memoryview(chunk)
@@ -277,11 +287,16 @@ def finish(row: ResumableUpload, actor: Actor, writer: Writer) -> None:
             file.discard()
     except ChatError as error:
         if error.status < 500:
-            discard(row)
-            if isinstance(error, VideoError):
-                attachments.record_refusal(error, actor, row.conversation)
+            refuse(row, actor, error)
         raise
     row.path.unlink(missing_ok=True)
+
+
+def refuse(row: ResumableUpload, actor: Actor, error: ChatError) -> None:
+    """Keep nothing of the upload; of a file that is refused, tell the log."""
+    discard(row)
+    if isinstance(error, VideoError):
+        attachments.record_refusal(error, actor, row.conversation)
 
 
 @contextlib.contextmanager

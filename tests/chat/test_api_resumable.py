@@ -487,6 +487,20 @@ class TestOutcome:
         assert tus.create(5, b"hello", filename=name).status_code == 201
         assert Attachment.objects.get().original_name == stored
 
+    def test_a_picture_for_a_video_is_refused_at_its_start(
+        self, tus: Tus, stored_files: Files
+    ) -> None:
+        picture = b"\x89PNG\r\n\x1a\n" + b"\0" * 1000
+        location = tus.begin(picture * 10, kind="video")
+
+        response = tus.patch(location, 0, picture)
+
+        assert (response.status_code, response.json()["code"]) == (415, "not_a_video")
+        assert tus.head(location).status_code == 404
+        assert stored_files() == []
+        assert not UploadReservation.objects.exists()
+        assert log() == ["attachment_refused"]
+
     def test_any_other_file(self, tus: Tus) -> None:
         response = tus.create(5, b"hello", filename="notes.txt", filetype="text/plain")
 
