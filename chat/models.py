@@ -307,6 +307,7 @@ class Attachment(Moderated):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["conversation", "-id"], name="attachment_of_conversation"),
+            models.Index(fields=["kind", "-id"], name="attachment_by_kind"),
             models.Index(fields=["kind", "processing_state", "id"], name="attachment_by_state"),
             # The orders of the dashboard's list of videos (see moderation.video_orders); the id
             # goes the way of the rest, so that an index is read from either end.

@@ -27,6 +27,7 @@ from chat.services.idempotency import Claim, payload_sha256
 from chat.services.quotas import Reservation
 from chat.services.uploads import Received
 from chat.stored_files import stored_file_response
+from chat.video_list import videos_of
 
 Action = ActivityLog.Action
 
@@ -184,7 +185,7 @@ class VideoListView(ApiView, ListAPIView):
     filterset_class = VideoFilters
 
     def get_queryset(self) -> AttachmentQuerySet:
-        videos = Attachment.objects.visible_to(self.request.user).videos()
+        videos = videos_of(self.request.user)
         return videos.select_related("uploaded_by").prefetch_related("renditions")
 
 

@@ -12,7 +12,7 @@ from django.core import signing
 from PIL import Image
 from rest_framework.test import APIClient
 
-from chat import authentication
+from chat import authentication, video_list
 from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
 from tests.chat.conftest import signed_in
 from tests.clips import clip
@@ -450,13 +450,17 @@ class TestList:
         assert third["next"] is None
         assert [v["id"] for v in back["results"]] == [v["id"] for v in first["results"]]
 
+    @pytest.mark.parametrize("few", [0, 100], ids=["of many", "of few"])
     def test_filters(
         self,
+        few: int,
+        monkeypatch: pytest.MonkeyPatch,
         video: Attachment,
         legacy_video: Any,
         as_owner: APIClient,
         owner: User,
     ) -> None:
+        monkeypatch.setattr(video_list, "FEW", few)
         legacy = legacy_video()
         other = Conversation.objects.create()
         Participant.objects.create(conversation=other, user=owner)
@@ -541,7 +545,7 @@ class TestList:
     ) -> None:
         for _ in range(2):
             legacy_video()
-            with django_assert_num_queries(3):  # token, page, renditions
+            with django_assert_num_queries(4):  # token, one's own, page, renditions
                 as_owner.get(self.path)
             for _ in range(5):
                 legacy_video()
