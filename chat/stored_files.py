@@ -30,6 +30,8 @@ def stored_file_response(
         VideoError: ``missing_file``, ``storage_error``; ``not_a_video`` for a playlist that would
             be shown in place.
     """
+    if not file:
+        raise VideoError("missing_file", "the row names no file")
     try:
         size = file.size
         return range_response(

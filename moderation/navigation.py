@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
-from chat.models import Attachment
+from chat.models import Attachment, ReportCase
 from moderation.long_lists import bounded_counts
 
 # Each page counts for the rail: no more rows than this are looked at, "999+" says the rest.
@@ -44,6 +44,15 @@ PLACES = (
         beneath=("video",),
         waiting=lambda: Attachment.objects.failed(),
         waiting_words="failed",
+    ),
+    Place(
+        "reports",
+        "Reports",
+        "flag",
+        "g r",
+        beneath=("report",),
+        waiting=lambda: ReportCase.objects.open(),
+        waiting_words="reported",
     ),
     Place("activity", "Activity", "activity", "g a", beneath=("activity",)),
     Place("jobs", "Jobs", "list-check", "g j", beneath=("job",)),

@@ -1,5 +1,6 @@
 """Columns of the lists and how their cells look; an order is allowed only where one is named."""
 
+from datetime import datetime
 from typing import Any
 
 import django_tables2 as tables
@@ -7,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from chat.models import ActivityLog, Attachment
+from chat.models import ActivityLog, Attachment, ReportCase
 from moderation.models import Failure, Job
 from moderation.templatetags.dashboard import ago, attachment_state, state
 from moderation.words import (
@@ -162,6 +163,45 @@ class PersonTable(ListTable):
 
     def render_state(self, record: User) -> SafeString:
         return state("on", word="Active") if record.is_active else state("off", word="Deactivated")
+
+
+class ReportTable(ListTable):
+    """Of cases that carry what was ``gathered`` of their reports."""
+
+    thumbnail = cell("report_thumbnail", verbose_name="Preview")
+    name = cell("report_name", verbose_name="Name")
+    reports = tables.Column(
+        verbose_name="Reports", order_by=("open_reports", "-id"), orderable=True, attrs=NUMBER
+    )
+    reasons = cell("report_reasons", verbose_name="Reasons")
+    times = cell("report_times", verbose_name="In the video")
+    state = cell("report_state", verbose_name="State")
+    waiting = tables.Column(
+        accessor="waiting_since",
+        verbose_name="Waiting since",
+        order_by=("waiting_since", "id"),
+        orderable=True,
+        attrs=NUMBER,
+    )
+    last = tables.Column(
+        accessor="last_at",
+        verbose_name="Last",
+        order_by=("last_at", "id"),
+        orderable=True,
+        attrs=NUMBER,
+    )
+
+    class Meta(ListTable.Meta):
+        pass
+
+    def render_reports(self, record: ReportCase) -> str:
+        return f"{record.open_reports or record.reports:,}"
+
+    def render_waiting(self, value: datetime) -> SafeString | str:
+        return ago(value)
+
+    def render_last(self, value: datetime) -> SafeString | str:
+        return ago(value)
 
 
 class JobTable(ListTable):

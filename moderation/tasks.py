@@ -12,7 +12,7 @@ from chat.models import Attachment
 from chat.services import activity_chain, orphans, scratch
 from chat.services.renditions import WORKS, missing
 from chat.services.video_service import VideoProcessingService
-from moderation import backfill, endings, figures, housekeeping
+from moderation import backfill, endings, figures, housekeeping, retention
 from moderation.chunks import owner_name, release_dead
 from moderation.models import Job
 from moderation.queues import JOBS, UPLOADS, on_startup, periodic_task, task
@@ -122,6 +122,11 @@ def clear_old_details() -> None:
 @periodic_task(crontab(hour="4", minute="7"), apart=timedelta(hours=12))
 def clear_expired() -> None:
     housekeeping.clear_expired()
+
+
+@periodic_task(crontab(hour="4", minute="37"), apart=timedelta(hours=12))
+def erase_removed() -> None:
+    retention.erase_due()
 
 
 @on_startup(JOBS)

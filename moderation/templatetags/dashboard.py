@@ -47,6 +47,8 @@ STATES = {
     "removed": ("ban", "Removed"),
     "reported": ("flag", "Reported"),
     "stuck": ("hourglass", "Stuck"),
+    "visible": ("eye", "Visible"),
+    "hold": ("lock", "Under hold"),
     # of jobs
     "planning": ("clock", "Planning"),
     "running": ("loader-2", "Running"),

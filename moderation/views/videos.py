@@ -13,6 +13,7 @@ from chat.rendition import Rendition
 from chat.services.activity import Actor, record_visit
 from chat.stored_files import stored_file_response
 from moderation.playback import playback_of
+from moderation.views.decisions import decision_context
 from moderation.views.pages import dashboard_page
 
 HISTORY_ENTRIES = 25
@@ -43,6 +44,7 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
                 attachment, original_wanted=request.GET.get("play") == "original"
             ),
             "may_run_jobs": request.user.has_perm("moderation.run_jobs"),
+            **decision_context(request, attachment),
         },
     )
 
