@@ -27,6 +27,8 @@ from config.env import (
 )
 from config.redaction import WithoutTokens
 from config.settings import stored_secret_key
+from moderation.navigation import PLACES
+from moderation.templatetags.dashboard import STATES
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "VIDEO_SETUP_GUIDE.md"
@@ -320,6 +322,18 @@ def test_no_line_of_the_log_has_a_token(line: str, arguments: tuple[object, ...]
     assert "token=…" in record.getMessage()
     assert "d-e_f" not in record.getMessage()
     assert ("&x=1" in record.getMessage()) == ("&x=1" in line % arguments)
+
+
+# --- Icons ---------------------------------------------------------------------------------------
+
+
+def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
+    """A name that is not there shows as nothing, and nobody is told."""
+    there = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text()))
+    named = {symbol for symbol, _word in STATES.values()} | {place.icon for place in PLACES}
+    for template in (ROOT / "templates").rglob("*.html"):
+        named.update(re.findall(r'{% icon "([^"]+)"', template.read_text()))
+    assert named <= there
 
 
 # --- Headers ------------------------------------------------------------------------------------

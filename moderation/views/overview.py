@@ -78,7 +78,7 @@ def waiting() -> list[Waiting]:
     jobs = reverse("moderation:jobs")
     reported = Attachment.objects.filter(report_case__in=ReportCase.objects.open())
     return [
-        Waiting("Reported", "reported", videos_address(reported="yes"), reported),
+        Waiting("Reported", "reported", videos_address(reported="open"), reported),
         Waiting(
             "In quarantine, to be decided",
             "quarantined",

@@ -1,12 +1,14 @@
 // Fragments: what they ask for, and where the keyboard is afterwards.
 
-// Empty filters stay out of the address.
+// Empty filters stay out of the address, and so do the columns where they are the usual ones.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") return;
   const { parameters } = event.detail;
   for (const name of Object.keys(parameters)) {
     if (parameters[name] === "") delete parameters[name];
   }
+  const usual = document.querySelector("[data-usual]")?.dataset.usual;
+  if (usual !== undefined && [parameters.columns ?? []].flat().join(" ") === usual) delete parameters.columns;
 });
 
 // The keyboard's place outlives what was swapped: its own element where htmx finds it again by its

@@ -36,6 +36,13 @@ def jobs(stage: Stage) -> Jobs:
     return made
 
 
+@pytest.fixture(scope="session")
+def counted(stage: Stage, jobs: Jobs) -> None:
+    """The overview is of the archive as it is now."""
+    stage.installation.python("from moderation import figures; figures.recount()")
+
+
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_take_pictures(
@@ -52,6 +59,7 @@ def test_take_pictures(
         "SELECT id FROM chat_attachment WHERE codec = 'h264' ORDER BY duration DESC, id LIMIT 1"
     )
     for name, path in (
+        ("overview", ""),
         ("videos", "videos/"),
         ("video", f"videos/{video}/"),
         ("jobs", "jobs/"),
@@ -60,6 +68,7 @@ def test_take_pictures(
         ("job-paused", f"jobs/{jobs.paused}/"),
         ("job-new", "jobs/new/?q=mp4&only=all"),
         ("activity", "activity/"),
+        ("people", "people/"),
         ("health", "health/"),
     ):
         page.goto(f"/moderation/{path}")

@@ -24,14 +24,14 @@ def test_rows_by_keyboard(open_page: OpenPage) -> None:
     expect(rows.nth(1).locator("[data-row-open]")).to_be_focused()
     page.keyboard.press("x")
     expect(rows.nth(1).get_by_role("checkbox")).to_be_checked()
-    name = rows.nth(1).locator(".row-link").inner_text()
+    name = rows.nth(1).locator("[data-row-open]").get_attribute("title")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.get_by_role("heading", level=1)).to_have_text(name or "")
 
 
 def test_the_current_row_outlives_a_swap(open_page: OpenPage) -> None:
     page = open_page()
-    page.goto("/moderation/videos/")
+    page.goto("/moderation/videos/?per_page=100")
     page.keyboard.press("j")
     page.keyboard.press("j")
     row = page.locator(f"{ROWS}.is-current").get_attribute("id")
@@ -53,7 +53,7 @@ def test_no_key_is_taken_while_one_types_or_holds_another(open_page: OpenPage) -
     page.keyboard.press("Control+j")
     page.keyboard.press("Alt+j")
     expect(page.locator(".is-current")).to_have_count(0)
-    expect(page).to_have_url(re.compile("/moderation/videos/$"))
+    expect(page).to_have_url(re.compile("/moderation/videos/"))
 
 
 def test_going_places_and_seeing_the_keys(open_page: OpenPage) -> None:
@@ -63,6 +63,7 @@ def test_going_places_and_seeing_the_keys(open_page: OpenPage) -> None:
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(re.compile(f"/moderation/{address}$"))
+        page.wait_for_load_state()  # keys are taken once the page is there
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     expect(dialog.get_by_role("heading", name="Go to")).to_be_visible()
@@ -95,7 +96,7 @@ def test_the_palette(open_page: OpenPage) -> None:
     page.keyboard.press("Escape")
 
     page.keyboard.press("Control+k")
-    page.keyboard.type("harbour")
+    page.keyboard.type("dusk")
     expect(chosen).to_contain_text("Harbour at dusk.mp4")
     field = palette.get_by_role("combobox")
     expect(field).to_have_attribute("aria-activedescendant", re.compile("^palette-videos-1$"))
