@@ -59,6 +59,13 @@ def poster_file_name(_attachment: "Attachment", _client_name: str) -> str:
     return stored_name("posters", ".jpg")
 
 
+def clock(seconds: float) -> str:
+    """A time in a video: ``MM:SS``, from one hour on ``H:MM:SS``, rounded down."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: Visitor) -> Self:
         """Conversations in which ``user`` takes part now."""
@@ -363,11 +370,7 @@ class Attachment(Moderated):
     @property
     def duration_formatted(self) -> str:
         """``MM:SS``, from one hour on ``H:MM:SS``, rounded down; empty when unknown."""
-        if self.duration is None:
-            return ""
-        minutes, seconds = divmod(int(self.duration), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+        return "" if self.duration is None else clock(self.duration)
 
     # Field names that each change of state writes, for `write`.
     FAILED_FIELDS = (

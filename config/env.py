@@ -74,6 +74,18 @@ def env_networks(name: str, default: Iterable[str] = ()) -> list[Network]:
         raise ImproperlyConfigured(f"{name}={env_str(name)!r}: {error}.") from None
 
 
+def env_subset(name: str, default: Iterable[str], choices: Iterable[str]) -> list[str]:
+    """Some of ``choices`` with commas between them; ``none`` for none of them."""
+    chosen = [item.lower() for item in env_list(name, default)]
+    if chosen == ["none"]:
+        return []
+    if unknown := set(chosen) - set(choices):
+        raise ImproperlyConfigured(
+            f"{name}: {', '.join(sorted(unknown))} is none of {', '.join(choices)}."
+        )
+    return chosen
+
+
 def env_floats(name: str, default: Iterable[float], *, minimum: float = 0.0) -> list[float]:
     """Numbers with commas between them; ``none`` for an empty list."""
     value = env_str(name)

@@ -25,6 +25,7 @@ from config.env import (
     env_networks,
     env_path,
     env_str,
+    env_subset,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -242,6 +243,14 @@ VERIFY_AGAIN_DAYS = env_int("VERIFY_AGAIN_DAYS", 90, minimum=1)
 DECISION_UNDO_MINUTES = env_int("DECISION_UNDO_MINUTES", 15, minimum=1)
 # The bytes of a removed video are deleted afterwards, unless they are under hold.
 REMOVED_RETENTION_DAYS = env_int("REMOVED_RETENTION_DAYS", 30)
+
+# --- People who look at videos (see moderation.protection) --------------------------------------
+# Who has not chosen for himself has these: blur, greyscale, mute, small; "none" for nothing.
+REVIEWER_PROTECTION = env_subset(
+    "REVIEWER_PROTECTION", ["blur", "greyscale", "mute"], ["blur", "greyscale", "mute", "small"]
+)
+# A break is suggested after so many pictures revealed within an hour; 0 is never.
+BREAK_AFTER_REVEALS = env_int("BREAK_AFTER_REVEALS", 40)
 
 # --- Time and language --------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -13,6 +13,8 @@ from chat.models import Attachment
 from moderation.archive_figures import ArchiveFigures as ArchiveFigures
 from moderation.decision import Decision as Decision
 from moderation.id_sets import pack_ids, unpack_ids
+from moderation.protection import Exposure as Exposure
+from moderation.protection import ReviewerPreference as ReviewerPreference
 
 
 class JobQuerySet(models.QuerySet["Job"]):

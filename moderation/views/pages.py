@@ -58,6 +58,17 @@ def admin_action(view: View) -> View:
     return signed_in(permission_required(MANAGE_ROLES, raise_exception=True)(require_POST(view)))
 
 
+def dashboard_action(*permissions: str) -> Callable[[View], View]:
+    """POST for who has these permissions."""
+
+    def wrapped(view: View) -> View:
+        return signed_in(
+            permission_required(permissions, raise_exception=True)(require_POST(view))
+        )
+
+    return wrapped
+
+
 def signed_in(view: View) -> View:
     """Others sign in first.
 

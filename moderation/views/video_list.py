@@ -21,8 +21,8 @@ SUGGESTIONS = 50
 # What the list shows of each row; the wide texts stay in the database.
 SHOWN = (
     "original_name", "duration", "width", "height", "codec", "container", "audio_codec", "bitrate",
-    "frame_rate", "size", "thumbnail", "processing_state", "failure_code", "visibility",
-    "created_at", "conversation__title", "uploaded_by__username",
+    "frame_rate", "size", "thumbnail", "placeholder", "processing_state", "failure_code",
+    "visibility", "created_at", "conversation__title", "uploaded_by__username",
 )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ def test_take_pictures(
 
 
 def wait_for_frame(page: Page) -> None:
+    page.keyboard.press("b")
     player = page.locator("video")
     player.evaluate("video => { video.preload = 'auto'; }")
     loaded = "video => video.readyState >= 2"

@@ -158,6 +158,7 @@ def test_playing_and_seeking(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?codec=h264&state=ready&sort=-duration")
     page.locator(ROWS).first.click()
+    page.get_by_role("link", name="Reveal").click()
     player = page.locator("video")
     metadata = "video => video.readyState >= 1 && video.videoWidth"
     eventually("metadata is there", lambda: player.evaluate(metadata), 20)
@@ -193,6 +194,7 @@ def test_a_preview_plays_where_the_original_does_not(open_page: OpenPage, stage:
         return page.get_by_text("This is a smaller copy").is_visible()
 
     eventually("the preview is made", is_offered, 120)
+    page.get_by_role("link", name="Reveal").click()
     player = page.locator("video")
     moved = "video => { video.muted = true; video.play(); return video.currentTime > 0.2; }"
     eventually("it plays", lambda: player.evaluate(moved), 20)
