@@ -1,14 +1,21 @@
-"""Django's own admin for superusers: accounts and roles are kept there, the chat is only read.
+"""Django's own admin for superusers: accounts and groups are kept there, the chat is only read.
 
-What is in a conversation is changed where the change is written to the activity log.
+What is in a conversation is changed where the change is written to the activity log; changes of
+accounts and groups are entries too.
 """
 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from knox.models import get_token_model
 
 from chat.models import ActivityLog, Attachment, Conversation, Message, Participant
+from chat.services import activity
+from chat.services.activity import Actor
 
 
 class ReadOnly:
@@ -22,6 +29,57 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class Logged:
+    """Mixin for a ModelAdmin: each change is an entry of the activity log, beside Django's own."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        tell(request, obj, "created")
+        return super().log_addition(request, obj, message)  # type: ignore[misc]
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        tell(request, obj, "changed", message)
+        return super().log_change(request, obj, message)  # type: ignore[misc]
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for obj in queryset:
+            tell(request, obj, "deleted")
+        return super().log_deletions(request, queryset)  # type: ignore[misc]
+
+
+def tell(request: HttpRequest, obj: Model, verb: str, message: Any = None) -> None:
+    """``message`` is Django's own: [{"changed": {"fields": [...]}}], or a sentence."""
+    action = ActivityLog.Action(f"{obj._meta.model_name}_{verb}")
+    details = {"what": message} if message else {}
+    activity.record(action, Actor.from_request(request), obj, details=details)
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+# Tokens come and go with signing in and out.
+admin.site.unregister(get_token_model())
+
+
+@admin.register(User)
+class AccountAdmin(Logged, UserAdmin):
+    """Nobody locks himself out here either: the own account keeps its rights, and stays."""
+
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        own = obj is not None and obj.pk == request.user.pk
+        rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+        return (*super().get_readonly_fields(request, obj), *(rights if own else ()))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        own = obj is not None and obj.pk == request.user.pk
+        return not own and super().has_delete_permission(request, obj)
+
+
+@admin.register(Group)
+class LoggedGroupAdmin(Logged, GroupAdmin):
+    pass
 
 
 class ParticipantInline(ReadOnly, admin.TabularInline):

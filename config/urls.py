@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from moderation.views.health import alive
-from moderation.views.sign_in import LoginView, LogoutView
+from moderation.views.sign_in import LoginView, LogoutView, own_password
 
 
 class Favicon(RedirectView):
@@ -27,6 +27,7 @@ urlpatterns = [
     # Signing in and out is one thing everywhere: limited, logged, with the second factor.
     path("admin/login/", LoginView.as_view()),
     path("admin/logout/", LogoutView.as_view()),
+    path("admin/password_change/", admin.site.admin_view(own_password), name="admin-password"),
     path("admin/", admin.site.urls),
 ]
 

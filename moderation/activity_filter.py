@@ -21,6 +21,7 @@ OBJECT_TYPES: Choices = [
     ("message", "Message"),
     ("job", "Job"),
     ("user", "Person"),
+    ("group", "Group"),
 ]
 WITHIN = {
     "1h": ("Last hour", timedelta(hours=1)),

@@ -15,6 +15,8 @@ GUARDED = {"moderation", "admin"}
 # Where one signs in, gives the code, sets the second factor up, and out again.
 OPEN = {"login", "login-code", "logout"}
 OPEN_PREFIX = "second-factor"
+# Our own pages outside those names.
+ALSO_GUARDED = {"admin-password"}
 
 
 class SecondFactorMiddleware:
@@ -28,9 +30,11 @@ class SecondFactorMiddleware:
         self, request: HttpRequest, _view: Any, _args: Any, _kwargs: Any
     ) -> HttpResponse | None:
         match = request.resolver_match
-        if match is None or not GUARDED & set(match.namespaces):
+        if match is None:
             return None
         name = match.url_name or ""
+        if not GUARDED & set(match.namespaces) and name not in ALSO_GUARDED:
+            return None
         if name in OPEN or name.startswith(OPEN_PREFIX):
             return None
         user: Any = request.user

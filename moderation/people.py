@@ -7,6 +7,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from chat.models import ActivityLog
+from chat.services import activity
+from chat.services.activity import Actor
 from config.env import env_str
 
 
@@ -41,4 +44,5 @@ def ensure_admin() -> NewAccount | None:
         password = chosen or readable_password()
         admin = users.create_superuser(name, password=password)
         admin.groups.add(*Group.objects.filter(name="admin"))
+        activity.record(ActivityLog.Action.USER_CREATED, Actor(command="ensure_admin"), admin)
     return NewAccount(name, "as ADMIN_PASSWORD says" if chosen else password)

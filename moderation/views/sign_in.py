@@ -1,10 +1,11 @@
 """Signing in, with the second factor where the account has one, and out; all of it is logged."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import django_otp
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
@@ -90,6 +91,16 @@ class CodeView(auth_views.RedirectURLMixin, View):
 
     def get_default_redirect_url(self) -> str:
         return resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def own_password(request: HttpRequest) -> HttpResponse:
+    """The administration's page for one's own password, with an entry in the log."""
+    response: HttpResponse = admin.site.password_change(request)
+    if request.method == "POST" and response.status_code == 302:
+        action, details = ActivityLog.Action.USER_CHANGED, {"what": "password"}
+        user = cast("User", request.user)
+        activity.record(action, Actor.from_request(request), user, details=details)
+    return response
 
 
 class LogoutView(auth_views.LogoutView):

@@ -117,7 +117,7 @@ def test_with_the_keyboard_alone(open_page: OpenPage) -> None:
     press_until("Start a job")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/jobs/new/"))
-    press_until("Backfill metadata")
+    press_until("Process again")
     page.keyboard.press("ArrowUp")  # round to the last kind
     expect(page).to_have_url(re.compile("kind=verify"))
     press_until("Videos whose files")

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,6 +17,8 @@ from chat.rendition import Rendition
 from chat.services import resumable
 from chat.services.activity import Actor
 from tests.clips import clip
+
+T = TypeVar("T")
 
 
 def signed_in(user: User) -> APIClient:
@@ -123,11 +125,8 @@ def ids(conversation: Conversation, member: User, video: Attachment) -> dict[str
     }
 
 
-def undone(request: Callable[[], Any]) -> Any:
-    """The response to a request; what it changed in the database is as before."""
+def undone(request: Callable[[], T]) -> T:
     with transaction.atomic():
-        response = request()
-        if response.streaming:
-            b"".join(response)  # closes its file
+        answer = request()
         transaction.set_rollback(True)
-    return response
+    return answer
