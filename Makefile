@@ -11,7 +11,7 @@ production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 # A process for each processor; tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
-.PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs bench-pages \
+.PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs bench-api bench-pages \
 	chaos screenshots clean install install-test
 
 help: ## list what can be made
@@ -64,6 +64,9 @@ bench-pages: install-test ## the lists of the dashboard over many rows, every fi
 
 bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
 	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)
+
+bench-api: install-test ## uploads, downloads, memory and lists of the API (ARGS="--rows 1000000")
+	@$(python) -m bench.api $(ARGS)
 
 chaos: install-test ## a job under kills, freezes, outages, on SQLite and PostgreSQL (N=100000 SEED=1)
 	@$(python) -m tests.moderation.chaos --items $(or $(N),100000) $(if $(SEED),--seed $(SEED))

@@ -179,6 +179,7 @@ class VideoUploadView(AttachmentUploadView):
 class VideoListView(ApiView, ListAPIView):
     """The videos that the caller may see, newest first."""
 
+    queryset = Attachment.objects.none()  # of which model, for the schema: `get_queryset` asks
     serializer_class = AttachmentSerializer
     pagination_class = NewestFirst
     filter_backends = [StrictFilters]
