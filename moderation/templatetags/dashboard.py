@@ -223,6 +223,16 @@ def address(context: RequestContext, **changes: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def from_here(context: RequestContext) -> str:
+    """What a link out of a list carries along, so that the video's page knows its neighbours:
+    filters and order, not the page."""
+    query = context["request"].GET.copy()
+    for name in ("page", "per_page", "after", "before", "columns", "view"):
+        query.pop(name, None)
+    return urlencode({"from": query.urlencode()})
+
+
+@register.simple_tag(takes_context=True)
 def without(context: RequestContext, name: str) -> str:
     """The page's query string without one filter, on the first page."""
     return turn(context, **{name: None})

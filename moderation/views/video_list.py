@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from chat.models import Attachment, Conversation
 from moderation.forms import filters_in
-from moderation.list_walks import LAST, Asked, page_of
+from moderation.list_walks import LAST, Asked, Listing, page_of
 from moderation.long_lists import PAGE_SIZES, whole_number
 from moderation.tables import InOrder, VideoTable
 from moderation.video_filters import VideoFilter
@@ -30,7 +30,7 @@ SHOWN = (
 def videos(request: HttpRequest) -> HttpResponse:
     filters = VideoFilter(request.GET, Attachment.objects.videos(), request=request)
     sort, descending = order_named(request.GET.get("sort", ""))
-    listing = filters.listing(shown_videos(), ORDERS[sort], descending=descending)
+    listing = listing_of(filters, request.GET)
     page = page_of(listing, asked(request.GET))
     may_run_jobs = request.user.has_perm("moderation.run_jobs")
     may_decide = request.user.has_perm("moderation.decide")
@@ -58,6 +58,12 @@ def videos(request: HttpRequest) -> HttpResponse:
         "active": list(filters_in(request.GET).items()),
     }
     return render_page(request, "moderation/videos.html", context)
+
+
+def listing_of(filters: VideoFilter, query: QueryDict) -> Listing:
+    """What matches, in the order that the address names."""
+    sort, descending = order_named(query.get("sort", ""))
+    return filters.listing(shown_videos(), ORDERS[sort], descending=descending)
 
 
 def shown_videos() -> QuerySet[Attachment]:

@@ -1,14 +1,18 @@
 """One video."""
 
-from django.http import HttpRequest, HttpResponse
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 
 from chat.models import ActivityLog, Attachment, Participant
 from chat.services.activity import Actor, record_visit
 from moderation.playback import playback_of
+from moderation.video_filters import VideoFilter
 from moderation.viewing import viewing_of
 from moderation.views.decisions import decision_context
 from moderation.views.pages import dashboard_page
+from moderation.views.video_list import listing_of
 
 HISTORY_ENTRIES = 25
 
@@ -38,7 +42,19 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
                 attachment, original_wanted=request.GET.get("play") == "original"
             ),
             "viewing": viewing_of(request, attachment),
+            **neighbours(request, attachment),
             "may_run_jobs": request.user.has_perm("moderation.run_jobs"),
             **decision_context(request, attachment),
         },
     )
+
+
+def neighbours(request: HttpRequest, attachment: Attachment) -> dict[str, Any]:
+    """The videos before and after this one in the list one came from, whose filters and order
+    ``?from=`` has; nothing without it."""
+    if "from" not in request.GET:
+        return {}
+    query = QueryDict(request.GET["from"])
+    filters = VideoFilter(query, Attachment.objects.videos(), request=request)
+    before, after = listing_of(filters, query).beside(attachment)
+    return {"list_query": query.urlencode(), "before": before, "after": after}

@@ -242,3 +242,30 @@ def test_queries_do_not_grow_with_the_history(viewer: User, ready_video: Attachm
     for _ in range(3):
         VideoProcessingService().process_video_attachment(ready_video)
     assert count_queries(client, url_of(ready_video)) == few <= 17
+
+
+def test_its_neighbours_in_the_list_one_came_from(
+    viewer: User, conversation: Conversation
+) -> None:
+    first, second, other, third = (
+        video(conversation, original_name=name, duration=seconds, codec=codec)
+        for name, seconds, codec in (
+            ("a.mp4", 10, "h264"),
+            ("b.mp4", 20, "h264"),
+            ("x.webm", 25, "vp9"),
+            ("c.mp4", 30, "h264"),
+        )
+    )
+    client = signed_in(viewer)
+    rows = client.get("/moderation/videos/?codec=h264&sort=duration&page=1").content.decode()
+    link = f"/moderation/videos/{second.pk}/?from=codec%3Dh264%26sort%3Dduration"
+    assert link in rows
+    page = client.get(link)
+    assert (page.context["before"].pk, page.context["after"].pk) == (first.pk, third.pk)
+    html = page.content.decode()
+    assert f'href="/moderation/videos/{third.pk}/?from=codec%3Dh264%26sort%3Dduration"' in html
+    assert 'href="/moderation/videos/?codec=h264&amp;sort=duration"' in html
+    page = client.get(f"/moderation/videos/{other.pk}/?from=codec%3Dh264")  # not of that list
+    assert page.status_code == 200
+    assert "before" not in client.get(url_of(second)).context
+    assert client.get(url_of(second, "?from=%00%26codec=%ff%26after=x")).status_code == 200
