@@ -57,6 +57,7 @@ class ActivityLog(models.Model):
         HOLD_RELEASED = "hold_released", "released from hold"
         DECISION_UNDONE = "decision_undone", "undid a decision on"
         ATTACHMENT_PROCESSED = "attachment_processed", "processed"
+        POSTER_CHOSEN = "poster_chosen", "chose the poster of"
         RENDITIONS_MADE = "renditions_made", "made renditions of"
         ATTACHMENT_FINGERPRINTED = "attachment_fingerprinted", "fingerprinted"
         ATTACHMENT_VERIFIED = "attachment_verified", "verified"

@@ -68,6 +68,26 @@ def examine(media: OpenedMedia, bounds: VideoBounds) -> ExaminedVideo:
     return ExaminedVideo(metadata, choose_poster(media, probe, metadata, bounds))
 
 
+def frame_at(media: OpenedMedia, bounds: VideoBounds, seconds: float) -> Poster:
+    """The picture at this time, as a poster; one that shows nothing is taken as it is.
+
+    Raises:
+        VideoError: why there is none; ``no_decodable_frame`` past the end.
+    """
+    probe, metadata = describe(media)
+    refuse_excess(probe, metadata, bounds)
+    if metadata.duration is not None and seconds >= metadata.duration:
+        raise VideoError("no_decodable_frame", f"{seconds:.3f} s is past the end")
+    size = poster_size(
+        metadata.width, metadata.height, bounds.poster_max_width, bounds.poster_max_height
+    )
+    request = FrameRequest(probe.video_stream, *size, seconds, key_frames_only=False)
+    poster = media.frame(request)
+    if poster is None:
+        raise VideoError("no_decodable_frame", f"at {seconds:.3f} s: {media.said[-500:]}")
+    return poster
+
+
 def describe(media: OpenedMedia) -> tuple[Probe, VideoMetadata]:
     """What was read, and what is true of it.
 

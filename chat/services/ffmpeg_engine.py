@@ -13,7 +13,14 @@ from django.conf import settings
 
 from chat.errors import VideoError
 from chat.services import libav_words, media_runner
-from chat.services.examination import ExaminedVideo, FrameRequest, VideoBounds, describe, examine
+from chat.services.examination import (
+    ExaminedVideo,
+    FrameRequest,
+    VideoBounds,
+    describe,
+    examine,
+    frame_at,
+)
 from chat.services.ffmpeg_storyboard import write_storyboard
 from chat.services.media_limits import MediaLimits
 from chat.services.media_runner import Finished, ProcessLimits, remaining
@@ -55,6 +62,25 @@ class FfmpegEngine:
         with scratch_folder() as scratch:
             media = FfmpegMedia(source, scratch, self.limits)
             return examine(media, self.limits.bounds)
+
+    def frame_at(self, source: Path, seconds: float) -> Poster:
+        """Raises VideoError: why there is no picture of that time."""
+        with scratch_folder() as scratch:
+            media = FfmpegMedia(source, scratch, self.limits)
+            return frame_at(media, self.limits.bounds, seconds)
+
+    def raw_probe(self, source: Path) -> dict[str, Any]:
+        """All that ffprobe tells of container, streams and chapters, as it tells it.
+
+        Raises VideoError: why it tells nothing.
+        """
+        with scratch_folder() as scratch:
+            finished = FfmpegMedia(source, scratch, self.limits).ffprobe_all()
+            told = parsed(finished)
+            if not told.get("streams"):
+                raise libav_words.refusal(finished.stderr, opened=not finished.returncode)
+            told.get("format", {}).pop("filename", None)  # a name of ours
+            return told
 
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused.  Decodes nothing."""
@@ -104,6 +130,9 @@ class FfmpegMedia:
         for name, value in options.items():
             arguments += [f"-{name}", value]
         return self.run([*arguments, "-show_entries", entries, *extra, "-i", f"file:{self.path}"])
+
+    def ffprobe_all(self) -> Finished:
+        return self._ffprobe("format:stream:chapter")
 
     def frame(self, request: FrameRequest) -> Poster | None:
         target = self.directory / "frame.jpg"

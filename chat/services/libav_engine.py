@@ -8,7 +8,7 @@ from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
 from chat.services.media_limits import MediaLimits
-from chat.services.poster import poster_of_child
+from chat.services.poster import Poster, poster_of_child
 from chat.services.scratch import scratch_folder
 from chat.services.storyboard import Storyboard
 from chat.services.video_metadata import VideoMetadata
@@ -36,6 +36,13 @@ class LibavEngine:
             poster = poster_of_child(jpeg, *size, blank=answer["blank"])
             return ExaminedVideo(VideoMetadata(**answer["metadata"]), poster)
 
+    def frame_at(self, source: Path, seconds: float) -> Poster:
+        """Raises VideoError: why there is no picture of that time."""
+        with scratch_folder() as scratch:
+            answer = self._ask("libav.frame_at", source, scratch, seconds=seconds)
+            jpeg = media_runner.output(scratch / POSTER)
+            return poster_of_child(jpeg, answer["width"], answer["height"], blank=answer["blank"])
+
     def read_metadata(self, source: Path) -> VideoMetadata:
         """Raises VideoError: why the file is refused."""
         with scratch_folder() as scratch:
@@ -51,14 +58,14 @@ class LibavEngine:
         return Storyboard.from_json(answer) if answer else None
 
     def _ask(
-        self, task: str, source: Path, scratch: Path, *, slow: bool = False
+        self, task: str, source: Path, scratch: Path, *, slow: bool = False, **more: Any
     ) -> dict[str, Any]:
         # A name of ours only: no extension to guess a format from.
         path = scratch / "input"
         path.symlink_to(source.resolve())
         bounds = self.limits.bounds
         options = libav_words.input_options(bounds.max_pixels, bounds.max_streams)
-        parameters = {"path": str(path), "options": options, "bounds": bounds.to_json()}
+        parameters = {"path": str(path), "options": options, "bounds": bounds.to_json(), **more}
         answer: dict[str, Any] = media_runner.run_task(
             task, parameters, self.limits.of_a_process, scratch, path, slow=slow
         )

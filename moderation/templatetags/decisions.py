@@ -6,20 +6,13 @@ from django import template
 from django.conf import settings
 from django.utils import timezone
 
-from chat.models import Attachment
+from chat.models import Attachment, clock
 from moderation.report_words import decision_words, reason_words
 
 register = template.Library()
+register.filter("clock", clock)
 register.filter("decision", decision_words)
 register.filter("reason", reason_words)
-
-
-@register.filter
-def clock(value: float) -> str:
-    """``0:21``, ``1:02:03``: a time in a video."""
-    minutes, rest = divmod(int(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @register.filter

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from chat.errors import VideoError
 from chat.services import libav_words
-from chat.services.examination import VideoBounds, describe, examine
+from chat.services.examination import VideoBounds, describe, examine, frame_at
 from chat.services.sandbox.layers import memory_ran_short
 from chat.services.sandbox.libav_media import LibavMedia
 from chat.services.sandbox.libav_pictures import deinterlaced
@@ -46,6 +46,18 @@ def examine_task(parameters: dict[str, Any]) -> dict[str, Any]:
         "height": examined.poster.height,
         "blank": examined.poster.blank,
     }
+
+
+def frame_at_task(parameters: dict[str, Any]) -> dict[str, Any]:
+    """As ``examine_task`` with ``"seconds"``: the picture of that time, without metadata."""
+    bounds = VideoBounds(**parameters["bounds"])
+    try:
+        with LibavMedia(parameters["path"], parameters["options"]) as media:
+            poster = frame_at(media, bounds, parameters["seconds"])
+    except VideoError as error:
+        return refused(error)
+    Path(POSTER).write_bytes(poster.jpeg)
+    return {"width": poster.width, "height": poster.height, "blank": poster.blank}
 
 
 def probe_task(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +118,11 @@ av.logging.set_libav_level(av.logging.ERROR)
 bound_allocations()
 warm_up()
 
-TASKS = {"libav.examine": examine_task, "libav.probe": probe_task}
+TASKS = {
+    "libav.examine": examine_task,
+    "libav.frame_at": frame_at_task,
+    "libav.probe": probe_task,
+}
 VERSIONS = {
     "PyAV": av.__version__,
     "Pillow": PIL.__version__,
