@@ -12,8 +12,9 @@ from moderation.models import Job
 
 # A worker waits no longer than this for a turn; with none so soon it puts the chunk down.
 PATIENCE_SECONDS = 1.0
-# It takes turns for what it does in about so long at once, at most.
-AHEAD_SECONDS = 1.0
+# It takes turns for what it does in about so long at once, at most: they are worked on when the
+# first of them comes, and so far ahead of the rate.
+AHEAD_SECONDS = 0.5
 
 
 @dataclass(slots=True)

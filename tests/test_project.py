@@ -189,7 +189,7 @@ def variables_read() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
                 and re.fullmatch(
-                    r"env_(str|bool|int|floats?|list|networks|choice|path|database|queue|cache)",
+                    r"env_(str|bool|int|floats?|list|networks|subset|choice|path|database|queue|cache)",
                     node.func.id,
                 )
                 and isinstance(node.args[0], ast.Constant)

@@ -2,6 +2,8 @@
 import Plyr from "../vendor/plyr-3.8.4/plyr.min.mjs";
 import { tellRevealed, whenLeft } from "./protection.js";
 
+// Plyr's own keys are off: they would take some of ours, and "c" fails on a video without captions.
+const KEYS = { play: ["p", "Play or pause"], mute: ["m", "Sound or none"], fullscreen: ["F", "Fullscreen or not"] };
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4];
 
 const frame = document.getElementById("player");
@@ -23,11 +25,15 @@ function start(video) {
     blankVideo: "", // Plyr would load one from its own servers
     muted: video.muted,
     storage: { enabled: false },
-    keyboard: { focused: true, global: false },
+    keyboard: { focused: false, global: false },
     fullscreen: { enabled: true, fallback: true, iosNative: false },
     previewThumbnails: { enabled: Boolean(storyboard), src: storyboard ?? "" },
     markers: { enabled: start !== null, points: start === null ? [] : [{ time: start, label: "Reported" }] },
   });
+  for (const [control, [key, words]] of Object.entries(KEYS)) {
+    const button = frame.querySelector(`.plyr__controls [data-plyr="${control}"]`);
+    if (button) Object.assign(button.dataset, { key, keyWords: words });
+  }
   if (tools) tools.hidden = false;
 }
 

@@ -95,7 +95,7 @@ def test_the_same_bytes_belong_to_each_conversation(
 def test_a_row_that_fails_leaves_no_file(
     folder: Path, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_arguments: Any) -> None:
+    def full(*_arguments: Any, **_options: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(activity, "record", full)

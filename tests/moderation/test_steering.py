@@ -182,17 +182,17 @@ def test_turns_that_a_worker_does_not_use_are_there_for_others(
 
 
 def test_a_worker_of_slow_items_takes_few_turns(legacy_video: MakeVideo) -> None:
-    """Five of them, two items a second each, reach the ten that the job may do."""
+    """Three of them, four items a second each, reach the ten that the job may do."""
     legacy_video()
     job = start(pace=Pace(items_per_second=10))
     deadline = time.monotonic() + 9
-    workers = [Turns() for _ in range(5)]
-    assert [turns.take(job, 25, deadline) for turns in workers] == [1] * 5
+    workers = [Turns() for _ in range(3)]
+    assert [turns.take(job, 25, deadline) for turns in workers] == [1] * 3
     for turns in workers:
-        turns.used(job, 1, 1, seconds=0.5)
-    assert [turns.take(job, 25, deadline) for turns in workers] == [2] * 5
+        turns.used(job, 1, 1, seconds=0.25)
+    assert [turns.take(job, 25, deadline) for turns in workers] == [2] * 3
     workers[0].used(job, 2, 2, seconds=0.002)
-    assert workers[0].take(job, 25, deadline) == 10
+    assert workers[0].take(job, 25, deadline) == 5
 
 
 def test_a_slow_rate_does_not_hold_a_worker(legacy_video: MakeVideo) -> None:
