@@ -15,6 +15,7 @@ from moderation.decision import Decision as Decision
 from moderation.id_sets import pack_ids, unpack_ids
 from moderation.protection import Exposure as Exposure
 from moderation.protection import ReviewerPreference as ReviewerPreference
+from moderation.saved_view import SavedView as SavedView
 
 
 class JobQuerySet(models.QuerySet["Job"]):

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from chat.models import Attachment
-from moderation import words
+from moderation import pictures, words
 from moderation.list_walks import ListPage
 from moderation.long_lists import COUNT_LIMIT
 from moderation.models import Job
@@ -29,6 +29,7 @@ register.filter("span", words.duration_words)
 register.filter("rough_span", words.rough_span_words)
 register.filter("codec", words.codec_words)
 register.filter("container", words.container_words)
+register.filter("tile_shape", pictures.tile_shape)
 register.filter("outcome", words.outcome_words)
 
 # What in an address says which page of a list is shown.
@@ -161,11 +162,12 @@ def short_name(name: str) -> SafeString:
 
 @register.simple_tag
 def thumbnail_url(attachment: Attachment) -> str:
-    """The poster's address, which changes with the poster; empty when there is none."""
-    if not attachment.thumbnail:
-        return ""
-    version = str(attachment.thumbnail.name).rsplit("/", 1)[-1][:12]
-    return f"{reverse('moderation:video-thumbnail', args=[attachment.pk])}?v={version}"
+    return pictures.poster_address(attachment)
+
+
+@register.simple_tag
+def storyboard_url(attachment: Attachment) -> str:
+    return pictures.storyboard_address(attachment)
 
 
 @register.simple_tag

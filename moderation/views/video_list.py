@@ -1,4 +1,4 @@
-"""The list of videos, as a table."""
+"""The list of videos, as a table or as a grid."""
 
 from typing import Any
 
@@ -11,12 +11,15 @@ from chat.models import Attachment, Conversation
 from moderation.forms import filters_in
 from moderation.list_walks import LAST, Asked, Listing, page_of
 from moderation.long_lists import PAGE_SIZES, whole_number
+from moderation.pictures import with_storyboards
 from moderation.tables import InOrder, VideoTable
 from moderation.video_filters import VideoFilter
 from moderation.video_orders import ORDERS, order_named
 from moderation.views.pages import dashboard_page, render_page
+from moderation.views.saved_views import tabs_of
 
 SUGGESTIONS = 50
+GRID = "grid"  # the value of `view` that shows tiles
 
 # What the list shows of each row; the wide texts stay in the database.
 SHOWN = (
@@ -42,8 +45,12 @@ def videos(request: HttpRequest) -> HttpResponse:
         exclude=[*hidden, *([] if may_run_jobs or may_decide else ["selected"])],
     )
     table.request = request
+    is_grid = request.GET.get("view") == GRID
     context = {
         "filters": filters,
+        "is_grid": is_grid,
+        "saved": tabs_of(request),
+        "storyboards": with_storyboards(page.rows) if is_grid else (),
         "table": table,
         "page": page,
         "page_sizes": PAGE_SIZES,

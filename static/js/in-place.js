@@ -1,16 +1,21 @@
 // A way of swapping for live parts, `hx-swap="in-place"`: what is there is changed until it equals
 // what came, so that focus, scroll, selection, open menus and half-typed fields stay as they are.
-// Elements with `data-keep` stand for what another request looks after, and are left alone.
+// Elements with `data-keep` stand for what another request looks after, and are left alone; so are
+// pictures that somebody has revealed, as long as they are the same.
 
 // What belongs to the reader, not to the server.
 const isPersonal = (element, name) => element.nodeName === "DETAILS" && name === "open";
 
 const isSame = (old, fresh) => old.nodeName === fresh.nodeName && (old.id ?? "") === (fresh.id ?? "");
 
+const isKept = (old, fresh) =>
+  fresh.dataset?.keep !== undefined ||
+  (old.classList.contains("is-revealed") && old.dataset.hidden === fresh.dataset.hidden);
+
 function patch(old, fresh) {
   if (fresh.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
-  } else if (fresh.dataset?.keep === undefined) {
+  } else if (!isKept(old, fresh)) {
     patchAttributes(old, fresh);
     patchChildren(old, fresh);
   }

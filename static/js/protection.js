@@ -4,6 +4,8 @@
 //   data-hidden="…"        on an element with an <img> or none: the address of the picture
 //   data-revealed-at="…"   on it: where to tell that it was revealed
 //   data-reveal            a button in it, which reveals and hides it again
+//
+// The element gets the class is-revealed and an event "protection" that says {isShown}.
 
 const covers = new WeakMap(); // a revealed element → the blurred address it had, if any
 
@@ -37,6 +39,7 @@ function hide(picture) {
 function mark(picture, shown) {
   picture.classList.toggle("is-revealed", shown);
   picture.querySelector("[data-reveal]")?.setAttribute("aria-pressed", String(shown));
+  picture.dispatchEvent(new CustomEvent("protection", { bubbles: true, detail: { isShown: shown } }));
 }
 
 document.addEventListener("click", (event) => {

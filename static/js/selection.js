@@ -3,11 +3,14 @@ let lastTicked = null;
 
 const boxes = () => [...document.querySelectorAll('input[name="selected"]')];
 
+const everything = () => document.querySelectorAll("[data-select-everything]");
+
 function showSelection() {
   const all = boxes();
   const ticked = all.filter((box) => box.checked).length;
   const count = document.querySelector("[data-selected-count]");
-  if (count) count.textContent = `${ticked} selected`;
+  const whole = [...everything()].some((box) => box.checked);
+  if (count) count.textContent = whole ? "" : `${ticked} selected`;
   const master = document.querySelector("[data-select-all]");
   if (master) {
     master.hidden = false;
@@ -29,12 +32,13 @@ document.addEventListener("click", (event) => {
     lastTicked = box;
     showSelection();
   }
+  if (event.target.closest("[data-select-everything]")) showSelection();
   if (event.target.closest("[data-select-all]")) {
     for (const each of boxes()) each.checked = event.target.checked;
     showSelection();
   }
   if (event.target.closest("[data-clear-selection]")) {
-    for (const each of boxes()) each.checked = false;
+    for (const each of [...boxes(), ...everything()]) each.checked = false;
     showSelection();
   }
 });

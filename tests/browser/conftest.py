@@ -26,6 +26,9 @@ from tests.moderation.short_demo import SEED
 from tests.running import ROOT, eventually, free_port
 
 PASSWORD = "for the tests alone"
+A_STORYBOARD = (
+    "SELECT count(*) > 0 FROM chat_rendition WHERE kind = 'storyboard_map' AND file <> ''"
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

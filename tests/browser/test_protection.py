@@ -1,12 +1,13 @@
 """Reviewer protection by pixels: what is painted, and what is fetched, before and after."""
 
 import io
+import re
 
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, Stage
+from tests.browser.conftest import A_STORYBOARD, OpenPage, Stage
 from tests.running import eventually
 
 pytestmark = pytest.mark.browser
@@ -24,14 +25,21 @@ def sharp_video(stage: Stage) -> int:
     return number
 
 
-def painted(page: Page) -> Image.Image:
-    """The left of the player, where neither words nor controls are."""
-    box = page.locator("#player").bounding_box()
+def unfiltered_of(urls: list[str]) -> list[str]:
+    return [
+        url for url in urls if "/static/" not in url and any(part in url for part in UNFILTERED)
+    ]
+
+
+def painted(page: Page, place: Locator | None = None, left: float = 0.03) -> Image.Image:
+    """The left of the player, or a piece of another place: neither words nor controls are
+    there."""
+    box = (place or page.locator("#player")).bounding_box()
     if page.evaluate("document.fullscreenElement !== null"):
         box = {"x": 0, "y": 0, "width": 1440, "height": 900}
     assert box
     clip = {
-        "x": box["x"] + box["width"] * 0.03,
+        "x": box["x"] + box["width"] * left,
         "y": box["y"] + box["height"] * 0.05,
         "width": box["width"] * 0.28,
         "height": box["height"] * 0.55,
@@ -70,7 +78,7 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     page.on("request", lambda request: fetched.append(request.url))
 
     def unfiltered() -> list[str]:
-        return [url for url in fetched if any(part in url for part in UNFILTERED)]
+        return unfiltered_of(fetched)
 
     page.goto("/moderation/videos/?codec=vp9")
     page.wait_for_load_state("networkidle")
@@ -140,6 +148,52 @@ def test_a_picture_of_a_list(open_page: OpenPage, sharp_video: int) -> None:
     expect(image).to_have_attribute("src", str(stand_in))
 
 
+def test_a_grid(stage: Stage, open_page: OpenPage, sharp_video: int) -> None:
+    stage.installation.wait_for(f"{A_STORYBOARD} AND attachment_id = {sharp_video}", 1, 120)
+    page = open_page()
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+
+    def unfiltered() -> list[str]:
+        return unfiltered_of(fetched)
+
+    page.goto("/moderation/videos/?view=grid&q=screen-recording")
+    tile = page.locator(".tile:has([data-storyboard])").first
+    picture = tile.locator(".tile-picture")
+    tile.hover()
+    page.mouse.move(0, 0)
+    page.keyboard.press("j")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_load_state("networkidle")
+    assert unfiltered() == []
+    assert page.locator(".scrub").count() == 0
+
+    page.keyboard.press("b")
+    shown = (
+        "image => image.src.includes('/thumbnail/') && image.complete && image.naturalWidth > 0"
+    )
+    eventually("the poster", lambda: picture.locator("img").evaluate(shown), 10)
+    expect(picture.locator(".scrub-screen")).to_be_visible()
+    assert {part for part in UNFILTERED if any(part in url for url in unfiltered())} == {
+        "/thumbnail/",
+        "/storyboard",
+    }
+    board = painted(page, picture, left=0.3)
+    assert sharpness(board) > 3
+    assert saturation(board) < 0.5
+    with page.expect_response(lambda answer: "view=grid" in answer.url):
+        page.evaluate("htmx.trigger('.refresh', 'refresh-now')")
+    page.wait_for_timeout(300)
+    assert picture.locator("img").evaluate(shown)  # a refresh leaves it
+
+    page.keyboard.press("b")
+    expect(page.locator(".scrub")).to_have_count(0)
+    assert "/blurred/" in str(picture.locator("img").get_attribute("src"))
+    tile.hover()
+    page.wait_for_timeout(300)
+    assert page.locator(".scrub").count() == 0
+
+
 def test_without_javascript(open_page: OpenPage, sharp_video: int) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(f"/moderation/videos/{sharp_video}/")
@@ -168,7 +222,7 @@ def test_the_player_steps_and_begins_where_it_was_told(
     eventually("to the moment", lambda: abs(page.evaluate(place) - 0.6) < 0.005, 5)
 
 
-def test_choosing(open_page: OpenPage, sharp_video: int) -> None:
+def test_choosing(stage: Stage, open_page: OpenPage, sharp_video: int) -> None:
     page = open_page()
     page.goto(f"/moderation/videos/{sharp_video}/")
     page.get_by_label("Protection while you look").click()
@@ -176,6 +230,12 @@ def test_choosing(open_page: OpenPage, sharp_video: int) -> None:
     page.get_by_role("button", name="Keep").click()
     expect(page.get_by_text("Your protection has been changed")).to_be_visible()
     expect(page.locator("#player video")).to_be_visible()
+    stage.installation.wait_for(A_STORYBOARD, 1, 120)
+    page.goto("/moderation/videos/?view=grid&sort=-duration")
+    tile = page.locator("[data-storyboard]").first
+    assert "/thumbnail/" in str(tile.locator("img").get_attribute("src"))
+    tile.hover()
+    expect(tile.locator(".scrub-screen")).to_be_visible()
     page.get_by_label("Protection while you look").click()
     page.get_by_role("button", name="As usual here").click()
-    expect(page.get_by_text("Hidden until you ask for it")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Reveal ")).first).to_be_visible()
