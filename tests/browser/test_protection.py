@@ -107,19 +107,16 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     assert sharpness(whole) < 20
 
     page.keyboard.press("Shift+B")  # no longer blurred, still without colour
-    page.wait_for_timeout(300)
-    clear = painted(page)
-    assert saturation(clear) < 0.5
-    assert sharpness(clear) > 40
+    eventually("it is clear", lambda: sharpness(painted(page)) > 40, 10)
+    assert saturation(painted(page)) < 0.5
     page.keyboard.press("c")
-    page.wait_for_timeout(300)
-    assert saturation(painted(page)) > 10
+    eventually("it has colours", lambda: saturation(painted(page)) > 10, 10)
 
     page.keyboard.press("b")  # hidden again, and out of fullscreen
     expect(page.get_by_text("Hidden until you ask for it")).to_be_visible()
     eventually("no fullscreen", lambda: page.evaluate("!document.fullscreenElement"), 10)
     assert page.locator("#player video").count() == 0
-    assert sharpness(painted(page)) < 20
+    eventually("its stand-in is painted", lambda: sharpness(painted(page)) < 20, 10)
 
 
 def test_leaving_hides(open_page: OpenPage, sharp_video: int) -> None:
