@@ -288,7 +288,11 @@ def pretty(value: object) -> str:
 @register.filter
 def details_words(details: dict[str, Any]) -> str:
     """The first facts of an entry's details, short enough for one line."""
-    facts = [f"{name}: {value}" for name, value in details.items() if not isinstance(value, dict)]
+    facts = [
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in details.items()
+        if not isinstance(value, dict)
+    ]
     return Truncator(", ".join(facts) or "Details").chars(60)
 
 

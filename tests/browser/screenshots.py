@@ -61,7 +61,10 @@ def test_take_pictures(
     for name, path in (
         ("overview", ""),
         ("videos", "videos/"),
-        ("video", f"videos/{video}/"),
+        ("grid", "videos/?view=grid"),
+        ("video-hidden", f"videos/{video}/?from="),
+        ("video", f"videos/{video}/?from="),
+        ("reports", "reports/"),
         ("jobs", "jobs/"),
         ("job", f"jobs/{jobs.running}/"),
         ("job-failures", f"jobs/{jobs.ended}/"),

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from moderation.form_fields import ClockField
-from moderation.templatetags.dashboard import short_name
+from moderation.templatetags.dashboard import details_words, short_name
 from moderation.words import (
     ago_words,
     count_words,
@@ -133,3 +133,9 @@ def test_clock_times(text: str, seconds: float | None) -> None:
 def test_what_is_no_clock_time(text: str) -> None:
     with pytest.raises(ValidationError):
         ClockField(required=False).clean(text)
+
+
+def test_details_in_one_line() -> None:
+    details = {"kinds": ["preview", "storyboard"], "size": 12, "changes": {"title": ["a", "b"]}}
+    assert details_words(details) == "kinds: preview, storyboard, size: 12"
+    assert details_words({}) == "Details"
