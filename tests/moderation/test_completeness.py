@@ -25,7 +25,7 @@ from chat.services.activity import SYSTEM, Actor
 from moderation import decisions, steering, tasks
 from moderation.decision import Decision
 from moderation.decisions import Verdict
-from moderation.models import Chunk, Failure, Job
+from moderation.models import Chunk, Failure, Job, SavedView
 from moderation.queues import JOBS, UPLOADS
 from moderation.scopes import Scope
 from tests.clips import clip
@@ -39,7 +39,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 UPLOAD_ID = "00000000-0000-4000-8000-000000000000"
 PLACEHOLDER = "1QcSHQRnh493V4dIh4eXh1h4kJUI"  # a ThumbHash
 CUE = b"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nsheet.jpg#xywh=0,0,64,48\n"
-NUMBERED = ("attachment_id", "conversation_id", "message_id", "user_id", "job_id")
+NUMBERED = ("attachment_id", "conversation_id", "message_id", "user_id", "job_id", "view_id")
 NAMED = {"upload_id": UPLOAD_ID, "batch": UPLOAD_ID, "placeholder": PLACEHOLDER}
 NOBODYS = {**dict.fromkeys(NUMBERED, 10**9), **NAMED}
 
@@ -127,6 +127,7 @@ class World:
         self.job = steering.create_job(Job.Kind.METADATA, Scope(), SYSTEM, "command")
         Job.objects.filter(pk=self.job.pk).update(status=Job.Status.RUNNING, total=1)
         Chunk.of(self.job, [video.pk]).save()
+        self.view = SavedView.objects.create(owner=cast["admin"], name="Mine", query="codec=h264")
         self.upload_id = self.batch = UPLOAD_ID
         self.code = ""
 
@@ -138,6 +139,7 @@ class World:
             "message_id": self.message.pk,
             "user_id": self.cast["member"].pk,
             "job_id": self.job.pk,
+            "view_id": self.view.pk,
             "upload_id": self.upload_id,
             "batch": self.batch,
             "placeholder": PLACEHOLDER,

@@ -37,6 +37,7 @@ PICTURE = "a picture of the list and the player, not the video: playing it is th
 BLURRED = "what is shown instead of a picture, until somebody asks for it"
 FORM = "a form; nothing has happened yet"
 NOT_ONES_OWN = "about the one who asks, and no video"
+VIEWS = "how a list is looked at; no video changes or is shown"
 OPERATION = "about a job or the installation; no video is shown"
 PUBLIC = "the same for everybody"
 NOT_YET = "nothing is kept in the conversation yet; the last part makes the attachment"
@@ -149,6 +150,9 @@ ADDRESSES: dict[str, Told] = {
         Action.ATTACHMENT_VIEWED, who="admin"
     ),
     "GET moderation/blurred/<str:placeholder>.png": none(BLURRED, who="admin"),
+    "POST moderation/videos/views/": none(VIEWS, who="admin", name="New"),
+    "POST moderation/videos/views/<int:view_id>/": none(VIEWS, who="admin", name="Other"),
+    "POST moderation/videos/views/<int:view_id>/delete/": none(VIEWS, who="admin"),
     "POST moderation/protection/": none(NOT_ONES_OWN, who="admin", blur="on"),
     "POST moderation/videos/<int:attachment_id>/decide/": one(
         Action.ATTACHMENT_QUARANTINED,
