@@ -96,6 +96,8 @@ def _of(job: Job, sums: Mapping[str, Any], waiting: int) -> Progress:
     rate = None
     if workers and sums["busy"] and not job.is_finished:
         rate = workers * sums["first_tries"] / sums["busy"]
+        if job.items_per_second is not None:  # waiting for a turn is no work, and takes time
+            rate = min(rate, job.items_per_second)
     left = job.total - done
     return Progress(
         total=job.total,

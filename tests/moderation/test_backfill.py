@@ -458,6 +458,9 @@ def test_progress_is_two_queries(
     assert (now.done, now.workers) == (2, 2)
     assert now.rate_per_second == pytest.approx(1.0)
     assert now.eta_seconds == pytest.approx(1.0)
+    job.items_per_second = 0.25  # which they would pass: they wait for turns most of the time
+    now = progress(job)
+    assert (now.rate_per_second, now.eta_seconds) == (0.25, pytest.approx(4.0))
 
 
 def test_a_small_job_is_cut_for_several_workers_a_large_one_into_chunks_of_500(
