@@ -72,9 +72,8 @@ class Exposure(models.Model):
 
 def protection_of(user: AbstractBaseUser | AnonymousUser) -> Protection:
     usual = Protection.of_the_organisation()
-    chosen = (
-        ReviewerPreference.objects.filter(user_id=user.pk or 0).values(*MEASURES).first() or {}
-    )
+    mine = ReviewerPreference.objects.filter(user_id=user.pk or 0)
+    chosen = mine.values(*MEASURES).first() or {}
     return Protection(
         **{
             name: getattr(usual, name) if chosen.get(name) is None else chosen[name]

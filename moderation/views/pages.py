@@ -13,58 +13,22 @@ from django.views.decorators.http import require_POST, require_safe
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def dashboard_page(view: View) -> View:
-    """GET for who may see the dashboard; others sign in (anonymous) or get 403."""
-    allowed = permission_required("moderation.view_dashboard", raise_exception=True)
-    return signed_in(allowed(require_safe(view)))
+def page_for(*permissions: str) -> Callable[[View], View]:
+    """GET for who has these permissions; others sign in (anonymous) or get 403."""
+    return guarded(require_safe, permissions)
 
 
-RUN_JOBS = ["moderation.view_dashboard", "moderation.run_jobs"]
-
-
-def operator_page(view: View) -> View:
-    """GET for who may start and steer jobs."""
-    return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_safe(view)))
-
-
-def job_action(view: View) -> View:
-    """POST for who may start and steer jobs."""
-    return signed_in(permission_required(RUN_JOBS, raise_exception=True)(require_POST(view)))
-
-
-DECIDE = ["moderation.view_dashboard", "moderation.decide"]
-
-
-def moderator_page(view: View) -> View:
-    """GET for who may decide on videos."""
-    return signed_in(permission_required(DECIDE, raise_exception=True)(require_safe(view)))
-
-
-def moderator_action(view: View) -> View:
-    """POST for who may decide on videos."""
-    return signed_in(permission_required(DECIDE, raise_exception=True)(require_POST(view)))
-
-
-MANAGE_ROLES = ["moderation.view_dashboard", "moderation.manage_roles"]
-
-
-def admin_page(view: View) -> View:
-    """GET for who may give roles."""
-    return signed_in(permission_required(MANAGE_ROLES, raise_exception=True)(require_safe(view)))
-
-
-def admin_action(view: View) -> View:
-    """POST for who may give roles."""
-    return signed_in(permission_required(MANAGE_ROLES, raise_exception=True)(require_POST(view)))
-
-
-def dashboard_action(*permissions: str) -> Callable[[View], View]:
+def action_for(*permissions: str) -> Callable[[View], View]:
     """POST for who has these permissions."""
+    return guarded(require_POST, permissions)
+
+
+def guarded(methods: Callable[[Any], Any], permissions: tuple[str, ...]) -> Callable[[View], View]:
+    """``methods`` is one of Django's decorators, which say what a view answers."""
 
     def wrapped(view: View) -> View:
-        return signed_in(
-            permission_required(permissions, raise_exception=True)(require_POST(view))
-        )
+        allowed: View = permission_required(permissions, raise_exception=True)(methods(view))
+        return signed_in(allowed)
 
     return wrapped
 
@@ -103,3 +67,15 @@ def render_page(
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     patch_cache_control(response, private=True, no_cache=True)
     return response
+
+
+# Who may see the dashboard, start and steer jobs, decide on videos, give roles.
+SEE = "moderation.view_dashboard"
+RUN_JOBS = (SEE, "moderation.run_jobs")
+DECIDE = (SEE, "moderation.decide")
+MANAGE_ROLES = (SEE, "moderation.manage_roles")
+
+dashboard_page, dashboard_action = page_for(SEE), action_for(SEE)
+operator_page, job_action = page_for(*RUN_JOBS), action_for(*RUN_JOBS)
+moderator_page, moderator_action = page_for(*DECIDE), action_for(*DECIDE)
+admin_page, admin_action = page_for(*MANAGE_ROLES), action_for(*MANAGE_ROLES)

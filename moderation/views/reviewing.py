@@ -33,7 +33,7 @@ def blurred(request: HttpRequest, placeholder: str) -> HttpResponse:
     return response
 
 
-@dashboard_action("moderation.view_dashboard")
+@dashboard_action
 def revealed(request: HttpRequest, attachment_id: int) -> HttpResponse:
     """A picture or video was revealed: an entry in the log, and a break suggested in time."""
     attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
@@ -42,7 +42,7 @@ def revealed(request: HttpRequest, attachment_id: int) -> HttpResponse:
     return render(request, "moderation/_break.html", {"count": count, "due": break_is_due(count)})
 
 
-@dashboard_action("moderation.view_dashboard")
+@dashboard_action
 def protect(request: HttpRequest) -> HttpResponse:
     """Keep what a person has ticked; with ``usual`` go back to the organisation's choice."""
     if "usual" in request.POST:

@@ -52,7 +52,7 @@ def tabs_of(request: HttpRequest) -> Tabs:
     )
 
 
-@dashboard_action("moderation.view_dashboard")
+@dashboard_action
 def view_save(request: HttpRequest) -> HttpResponse:
     """A new one of what the address said."""
     mine = SavedView.objects.filter(owner_id=request.user.pk)
@@ -63,7 +63,7 @@ def view_save(request: HttpRequest) -> HttpResponse:
     return keep(request, view)
 
 
-@dashboard_action("moderation.view_dashboard")
+@dashboard_action
 def view_change(request: HttpRequest, view_id: int) -> HttpResponse:
     """Its name, who sees it, and with ``query`` what it shows."""
     view = changeable(request, view_id)
@@ -75,7 +75,7 @@ def view_change(request: HttpRequest, view_id: int) -> HttpResponse:
     return keep(request, view)
 
 
-@dashboard_action("moderation.view_dashboard")
+@dashboard_action
 def view_delete(request: HttpRequest, view_id: int) -> HttpResponse:
     view = changeable(request, view_id)
     view.delete()

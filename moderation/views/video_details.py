@@ -3,7 +3,6 @@
 import json
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
@@ -19,14 +18,10 @@ from chat.services.poster_choice import choose_poster
 from moderation.protection import count_reveal, protection_for
 from moderation.storyboard_tiles import tiles_of
 from moderation.viewing import moment
-from moderation.views.pages import dashboard_page, render_page, signed_in
-
-DECIDE = ["moderation.view_dashboard", "moderation.decide"]
+from moderation.views.pages import DECIDE, dashboard_page, guarded, render_page
 
 
-@signed_in
-@permission_required(DECIDE, raise_exception=True)
-@require_http_methods(["GET", "HEAD", "POST"])
+@guarded(require_http_methods(["GET", "HEAD", "POST"]), DECIDE)
 def poster(request: HttpRequest, attachment_id: int) -> HttpResponse:
     """The pictures of the storyboard, and the choice of one: a reveal like any other."""
     attachment = get_object_or_404(Attachment.objects.ready(), pk=attachment_id)
