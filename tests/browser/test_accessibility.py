@@ -12,14 +12,21 @@ pytestmark = pytest.mark.browser
 def addresses(stage: Stage) -> dict[str, str]:
     """{name: address} of every page, some in more than one state."""
     ready = "SELECT max(id) FROM chat_attachment WHERE processing_state = 'ready'"
+    job = "SELECT max(id) FROM moderation_job"
+    if not stage.installation.value(job):  # whatever ran before
+        stage.installation.manage("backfill_video_metadata", "--kind", "verify", "--limit", "1")
     return {
         "overview": "",
         "videos": "videos/",
         "videos, filtered": "videos/?codec=h264&added=30d",
         "no videos": "videos/?q=zzzz",
         "video": f"videos/{stage.installation.value(ready)}/",
+        "grid": "videos/?view=grid",
+        "reports": "reports/",
         "activity": "activity/",
+        "what jobs did": f"activity/?job={stage.installation.value(job)}",
         "jobs": "jobs/",
+        "job": f"jobs/{stage.installation.value(job)}/",
         "new job": "jobs/new/?only=all",
         "people": "people/",
         "health": "health/",
