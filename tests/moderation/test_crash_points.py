@@ -34,10 +34,12 @@ Prepare = Callable[[VideoProcessingService, Attachment], Prepared]
 
 
 @pytest.fixture(autouse=True)
-def _empty_queue() -> Iterator[None]:
-    JOBS.flush()
+def _empty_queues() -> Iterator[None]:
+    for queue in (JOBS, UPLOADS):
+        queue.flush()
     yield
-    JOBS.flush()
+    for queue in (JOBS, UPLOADS):
+        queue.flush()
 
 
 def start(pace: Pace | None = None) -> Job:
