@@ -122,12 +122,15 @@ def one_job(rows: int, scope: Scope, processing: NoMedia) -> None:
         if not halfway and now.fraction > 0.5:
             halfway.append(median_ms(lambda: progress(job)))
 
+    spent = time.process_time()
     worked = timed(lambda: backfill.run_inline(job, look))
+    spent = time.process_time() - spent
     assert progress(job).ready == job.total == rows, progress(job)
     kind = "row and log entry written" if processing.writes else "nothing written"
     print(
         f"  {job.total:>9,} items, {kind}: planned in {planned:.2f} s,"
-        f" worked in {worked:.1f} s = {1000 * worked / rows:.3f} ms an item;"
+        f" worked in {worked:.1f} s = {1000 * worked / rows:.3f} ms an item"
+        f" ({1000 * spent / rows:.3f} of it CPU of this process);"
         f" progress {halfway[0]:.2f} ms half way, {median_ms(lambda: progress(job)):.2f} ms at"
         f" the end; {(job_data_bytes() - before) / 1e6:.2f} MB of job data"
     )
