@@ -112,7 +112,7 @@ def median_ms(action: Callable[[], Any], times: int = 31) -> float:
 
 
 def one_job(rows: int, scope: Scope, processing: NoMedia) -> None:
-    checkpoints.processing_of = lambda _kind, _scope: processing  # type: ignore[assignment]
+    checkpoints.processing_of = lambda *_which: processing  # type: ignore[assignment]
     before = job_data_bytes()
     job = steering.create_job(Job.Kind.METADATA, scope, SYSTEM, "command")
     planned = timed(lambda: backfill.plan(job))

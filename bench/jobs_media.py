@@ -182,7 +182,12 @@ def uploads_beside(
         database.execute(LEGACY)
         database.commit()
     port = free_port()
-    site.environment |= {"PORT": str(port), "HOST": "127.0.0.1", "WORKERS": "2"}
+    site.environment |= {
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "WORKERS": "2",
+        "THROTTLE": "0",
+    }
     web = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "config.wsgi"],
         cwd=ROOT,
