@@ -16,6 +16,7 @@ from chat.models import Attachment, Conversation, Message
 from chat.rendition import Rendition
 from chat.services import resumable
 from chat.services.activity import Actor
+from tests.chat.tus import Tus
 from tests.clips import clip
 
 T = TypeVar("T")
@@ -130,3 +131,13 @@ def undone(request: Callable[[], T]) -> T:
         answer = request()
         transaction.set_rollback(True)
     return answer
+
+
+@pytest.fixture
+def tus(as_member: APIClient, conversation: Conversation) -> Tus:
+    return Tus(as_member, conversation)
+
+
+@pytest.fixture
+def content() -> bytes:
+    return clip().read_bytes()
