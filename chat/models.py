@@ -1,13 +1,12 @@
-"""Conversations, messages and attachments: what is stored and who may see it.  Renditions and the
-activity log have modules of their own."""
+"""Attachments: what is stored and who may see it.  Conversations, renditions, uploads on their
+way, reports and the activity log have modules of their own; all can be imported from here."""
 
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Length
@@ -16,6 +15,11 @@ from django.utils import timezone
 from chat.activity_log import ActivityLog as ActivityLog
 from chat.activity_log import ActivitySeal as ActivitySeal
 from chat.activity_log import UnsealedEntry as UnsealedEntry
+from chat.conversation import Conversation as Conversation
+from chat.conversation import Message as Message
+from chat.conversation import MessageQuerySet as MessageQuerySet
+from chat.conversation import Participant as Participant
+from chat.conversation import Visitor as Visitor
 from chat.moderated import HeldContent as HeldContent
 from chat.moderated import Moderated
 from chat.moderated import Visibility as _Visibility
@@ -43,8 +47,6 @@ DATED = (
     "uploaded_by", "conversation",
 )  # fmt: skip
 
-Visitor = AbstractBaseUser | AnonymousUser
-
 
 def stored_name(folder: str, extension: str = "") -> str:
     """A storage name of our own making: nothing of the client's name, no client extension."""
@@ -64,96 +66,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
-
-
-class ConversationQuerySet(models.QuerySet["Conversation"]):
-    def visible_to(self, user: Visitor) -> Self:
-        """Conversations in which ``user`` takes part now."""
-        return self.filter(Exists(Participant.objects.current().of(user, OuterRef("pk"))))
-
-
-class Conversation(models.Model):
-    title = models.CharField(max_length=200, blank=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    participants = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, through="Participant", related_name="conversations"
-    )
-
-    objects = ConversationQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-id"]
-
-    def __str__(self) -> str:
-        return self.title or f"Conversation {self.pk}"
-
-
-class ParticipantQuerySet(models.QuerySet["Participant"]):
-    def current(self) -> Self:
-        return self.filter(left_at=None)
-
-    def of(self, user: Visitor, conversation: Any) -> Self:
-        """Rows of ``user`` (nobody when anonymous) in ``conversation`` (an id or expression)."""
-        return self.filter(user_id=user.pk, conversation_id=conversation)
-
-
-class Participant(models.Model):
-    class Role(models.TextChoices):
-        OWNER = "owner", "owner"
-        MEMBER = "member", "member"
-
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participations")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
-    joined_at = models.DateTimeField(default=timezone.now, editable=False)
-    left_at = models.DateTimeField(null=True, blank=True)
-    # Not a reference: it stays where it is when that message is gone.
-    last_read_message = models.PositiveBigIntegerField(
-        default=0, help_text="id of the newest message read; 0 for none"
-    )
-
-    objects = ParticipantQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["conversation", "user"], name="participant_once_per_conversation"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} in {self.conversation}"
-
-
-class MessageQuerySet(models.QuerySet["Message"]):
-    def visible_to(self, user: Visitor) -> Self:
-        return self.filter(
-            Exists(Participant.objects.current().of(user, OuterRef("conversation_id"))),
-            deleted_at=None,
-        )
-
-
-class Message(models.Model):
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
-    sender = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    content = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    edited_at = models.DateTimeField(null=True, blank=True)
-    deleted_at = models.DateTimeField(null=True, blank=True)
-
-    objects = MessageQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["conversation", "-id"], name="message_of_conversation")]
-
-    def __str__(self) -> str:
-        return f"Message {self.pk}"
 
 
 class AttachmentQuerySet(models.QuerySet["Attachment"]):

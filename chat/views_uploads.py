@@ -24,7 +24,7 @@ from chat.models import Conversation, ResumableUpload
 from chat.permissions import visible_conversation
 from chat.serializers_video import ResumableUploadSerializer
 from chat.services import attachments, resumable, uploads
-from chat.services.resumable import CHECKSUMS, Checksum
+from chat.services.partial_file import CHECKSUMS, Checksum, offset_of
 from chat.services.uploads import Body
 
 VERSION = "1.0.0"
@@ -176,7 +176,7 @@ class ResumableUploadView(TusView):
 
 def state_headers(upload: ResumableUpload) -> dict[str, str]:
     headers = {
-        "Upload-Offset": str(resumable.offset_of(upload)),
+        "Upload-Offset": str(offset_of(upload)),
         "Upload-Expires": http_date(upload.expires_at.timestamp()),
     }
     if upload.attachment_id is not None:

@@ -8,53 +8,35 @@ upload; a second name is made for it first, so that a crash on that road leaves 
 was.
 """
 
-import contextlib
-import fcntl
-import hashlib
 import logging
-import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from io import FileIO
 from pathlib import Path
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
 from chat.errors import ChatError, VideoError
-from chat.models import Attachment, Conversation, ResumableUpload, UploadReservation
+from chat.models import Conversation, ResumableUpload, UploadReservation
 from chat.services import attachments, messages, quotas
 from chat.services.activity import Actor
-from chat.services.file_kinds import kind_of
 from chat.services.local_files import storage_failure
-from chat.services.uploads import CHUNK_BYTES, NAME_PREFIX, Body, ReceivedFile, shortened
+from chat.services.partial_file import AssembledFile, Checksum, Writer, lifetime, locked, offset_of
+from chat.services.uploads import Body, shortened
 from chat.upload import PARTIAL_PREFIX, partial_path
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_BYTES = 16 * 1024 * 1024  # what a killed worker loses at most
-CHECKSUMS = ("sha256", "sha1")
 # A media type that can hold no video, as the client gives it: refused before a byte is sent.
 NEVER_VIDEO = (
     *("application/json", "application/pdf", "application/zip"),
     *("audio/", "font/", "image/", "text/"),
 )
 ORPHAN = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Checksum:
-    """What the client says the bytes of one request hash to."""
-
-    algorithm: str  # of CHECKSUMS
-    digest: bytes
 
 
 def create(
@@ -108,20 +90,6 @@ def cleaned(name: str) -> str:
     return shortened("".join(filter(str.isprintable, last)).strip())
 
 
-def lifetime() -> timedelta:
-    return timedelta(hours=settings.RESUMABLE_UPLOAD_HOURS)
-
-
-def offset_of(upload: ResumableUpload) -> int:
-    """Bytes that need not be sent again."""
-    if upload.finished_at is not None:
-        return upload.size
-    try:
-        return min(upload.offset, upload.path.stat().st_size)
-    except FileNotFoundError:  # none has come yet, or the disk was lost
-        return 0
-
-
 def append(
     upload: ResumableUpload,
     actor: Actor,
@@ -158,102 +126,6 @@ def append(
         if writer.end == row.size:
             finish(row, actor, writer)
         return row
-
-
-class Writer:
-    """Appends to the file of an upload whose lock is held.
-
-    Attributes:
-        kept: bytes on the disk and on record.
-        end: bytes written.
-    """
-
-    def __init__(
-        self, row: ResumableUpload, file: FileIO, offset: int, checksum: Checksum | None
-    ) -> None:
-        self.row = row
-        self.file = file
-        self.kept = self.end = offset
-        self.checksum = checksum
-        self.part = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
-        self.whole = hashlib.sha256() if offset == 0 else None
-        file.truncate(offset)  # what a killed worker wrote and did not record
-        file.seek(offset)
-
-    def take(self, body: Body) -> None:
-        try:
-            while chunk := body.read(CHUNK_BYTES):
-                if self.end == 0 and self.part is None:
-                    self.look_at_start(chunk)
-                self.write(chunk)
-        except ChatError as error:
-            if error.code == "incomplete_body" and self.part is None:
-                self.record()
-            raise
-        if self.part is not None and self.checksum and self.part.digest() != self.checksum.digest:
-            raise ChatError("checksum_mismatch")
-        self.record()
-
-    def look_at_start(self, chunk: bytes) -> None:
-        """Where a video is wanted, a picture need not be sent to its end to be refused."""
-        if self.row.only_videos and kind_of(chunk)[0] == Attachment.Kind.IMAGE:
-            raise VideoError("not_a_video", "begins as a picture")
-
-    def write(self, chunk: bytes) -> None:
-        left = memoryview(chunk)
-        while left:  # a disk that fills up takes a part before it refuses
-            left = left[self.file.write(left) :]
-        self.end += len(chunk)
-        for digest in (self.part, self.whole):
-            if digest is not None:
-                digest.update(chunk)
-        if self.part is None and self.end - self.kept >= CHECKPOINT_BYTES:
-            self.record()
-
-    def record(self) -> None:
-        """Bring what was written to the disk, then on record; the whole file only when kept."""
-        os.fsync(self.file.fileno())
-        if self.end == self.row.size:
-            return
-        expires_at = timezone.now() + lifetime()
-        with transaction.atomic():
-            row = ResumableUpload.objects.filter(pk=self.row.pk, offset=self.row.offset)
-            if not row.update(offset=self.end, expires_at=expires_at):
-                raise ChatError("not_found")  # its conversation or account was deleted
-            UploadReservation.objects.filter(resumable=self.row).update(expires_at=expires_at)
-        self.row.offset, self.row.expires_at = self.end, expires_at
-        self.kept = self.end
-
-    def drop(self) -> None:
-        """Take back what is not on record."""
-        self.file.truncate(self.kept)
-
-    def sha256(self) -> str:
-        if self.whole is not None:
-            return self.whole.hexdigest()
-        self.file.seek(0)
-        return hashlib.file_digest(self.file, "sha256").hexdigest()
-
-
-class AssembledFile(ReceivedFile):
-    """A finished upload under a second name, for the storage to take with a rename."""
-
-    def __init__(self, upload: ResumableUpload, sha256: str) -> None:
-        self.path = Path(settings.FILE_UPLOAD_TEMP_DIR) / f"{NAME_PREFIX}{uuid.uuid4().hex}"
-        try:
-            os.link(upload.path, self.path)
-        except OSError:  # a file system without links
-            try:
-                shutil.copyfile(upload.path, self.path)
-            except OSError:
-                self.path.unlink(missing_ok=True)
-                raise
-        UploadedFile.__init__(self, self.path.open("rb"), upload.original_name, size=upload.size)
-        self.known_sha256 = sha256
-
-    @property
-    def sha256(self) -> str:
-        return self.known_sha256
 
 
 def finish(row: ResumableUpload, actor: Actor, writer: Writer) -> None:
@@ -297,42 +169,6 @@ def refuse(row: ResumableUpload, actor: Actor, error: ChatError) -> None:
     discard(row)
     if isinstance(error, VideoError):
         attachments.record_refusal(error, actor, row.conversation)
-
-
-@contextlib.contextmanager
-def locked(upload: ResumableUpload) -> Iterator[tuple[FileIO, ResumableUpload]]:
-    """The file of an upload, which nobody else writes in the block, and its row as it is now.
-
-    Raises:
-        ChatError: ``upload_locked``, ``not_found``, ``upload_expired``.
-    """
-    try:
-        descriptor = os.open(upload.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise storage_failure(error) from error
-    with FileIO(descriptor, "r+") as file:  # unbuffered: nothing is written later, in closing
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ChatError("upload_locked") from error
-        except OSError as error:
-            raise storage_failure(error) from error
-        if not is_named(upload.path, file):  # deleted between opening and locking
-            raise ChatError("upload_locked")
-        row = ResumableUpload.objects.select_related("owner", "conversation")
-        current = row.filter(pk=upload.pk).first()
-        if current is None or current.finished_at is not None:
-            upload.path.unlink()  # left by a crash, or made just now
-        if current is None:
-            raise ChatError("not_found")
-        yield file, current
-
-
-def is_named(path: Path, file: FileIO) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 def delete(upload: ResumableUpload) -> None:

@@ -23,7 +23,7 @@ from chat.models import (
     ResumableUpload,
     UploadReservation,
 )
-from chat.services import resumable
+from chat.services import partial_file, resumable
 from chat.services.activity import Actor
 from chat.services.uploads import Body
 from tests.chat.tus import UPLOADS, Tus, log, metadata
@@ -281,7 +281,7 @@ class TestEnd:
         past = timezone.now() - timedelta(seconds=1)
         ResumableUpload.objects.update(expires_at=past)
 
-        with resumable.locked(ResumableUpload.objects.get()):
+        with partial_file.locked(ResumableUpload.objects.get()):
             assert resumable.sweep() == 0
 
     def test_files_without_an_upload_are_swept(

@@ -14,8 +14,8 @@ from chat.models import (
     ResumableUpload,
     UploadReservation,
 )
-from chat.services import quotas, resumable
-from chat.services.resumable import Checksum
+from chat.services import partial_file, quotas, resumable
+from chat.services.partial_file import Checksum
 from tests.chat.tus import PART, Tus, cut_off, log
 
 Files = Callable[[], list[str]]
@@ -74,7 +74,7 @@ class TestAppending:
     def test_one_writer_at_a_time(self, tus: Tus, content: bytes) -> None:
         location = tus.begin(content)
 
-        with resumable.locked(ResumableUpload.objects.get()):
+        with partial_file.locked(ResumableUpload.objects.get()):
             locked = tus.patch(location, 0, content)
             assert tus.delete(location).status_code == 423
             assert tus.offset(location) == 0

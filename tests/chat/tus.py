@@ -11,7 +11,7 @@ from chat.errors import ChatError
 from chat.models import ActivityLog, Conversation, ResumableUpload
 from chat.services import resumable
 from chat.services.activity import Actor
-from chat.services.resumable import Checksum
+from chat.services.partial_file import Checksum
 from chat.services.uploads import Body
 
 UPLOADS = "/api/chat/uploads/"
