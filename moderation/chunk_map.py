@@ -1,5 +1,6 @@
 """The chunks of a job as a map of cells: where it is done, at work, open, and where it failed."""
 
+import string
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil
@@ -9,6 +10,7 @@ from django.utils import timezone
 from moderation.models import Job
 
 MAX_CELLS = 400
+STEPS = 10  # in which a cell fills
 # State of a cell → words, in the order of the legend.
 CELL_STATES = {
     "done": "done",
@@ -17,12 +19,14 @@ CELL_STATES = {
     "begun": "begun",
     "open": "not begun",
 }
+STATES = tuple(CELL_STATES)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One chunk, or several neighbours; numbers are attachments, ``first`` counts from 1."""
 
+    place: int  # in the map, from 0 on
     first: int
     size: int
     done: int
@@ -38,20 +42,37 @@ class Cell:
         return "failures" if self.failed else "done"
 
     @property
+    def is_on_its_way(self) -> bool:
+        return self.state in ("working", "begun")
+
+    @property
+    def steps(self) -> int:
+        """Of ``STEPS``, rounded down, that are done."""
+        return STEPS * self.done // self.size if self.size else STEPS
+
+    @property
     def percent(self) -> int:
-        """Of it that is done."""
-        return 100 * self.done // self.size if self.size else 100
+        return 100 * self.steps // STEPS
 
     @property
     def words(self) -> str:
-        """``Videos 501 to 1,000: at work, 320 done, 2 failed``."""
+        """``Videos 501 to 1,000: at work, 30 % done, some failed``: nothing that changes while
+        ``mark`` stays."""
         last = self.first + self.size - 1
         parts = [CELL_STATES[self.state]]
-        if 0 < self.done < self.size:
-            parts.append(f"{self.done:,} done")
+        if self.is_on_its_way:
+            parts.append(f"{self.percent} % done")
         if self.failed:
-            parts.append(f"{self.failed:,} failed")
+            parts.append("some failed" if self.is_on_its_way else f"{self.failed:,} failed")
         return f"Videos {self.first:,} to {last:,}: {', '.join(parts)}"
+
+    @property
+    def mark(self) -> str:
+        """A character for how the cell looks: any other look has another one."""
+        if not self.is_on_its_way:
+            return str(STATES.index(self.state))
+        looks = string.ascii_lowercase if self.working else string.ascii_uppercase
+        return looks[self.steps + (STEPS + 1) * bool(self.failed)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,21 @@ class ChunkMap:
         what = "parts" if self.per_cell == 1 else f"groups of {self.per_cell} parts"
         return f"{len(self.cells):,} {what}: {', '.join(parts)}"
 
+    @property
+    def marks(self) -> str:
+        """How the map looks, in a few hundred characters: with the next question a page says so
+        what it shows."""
+        return f"{self.chunks}-{''.join(cell.mark for cell in self.cells)}"
+
+    def changed_since(self, marks: str) -> list[Cell] | None:
+        """The cells that look different now; None when the whole map is to be drawn, for it was
+        not shown, or its chunks were others."""
+        chunks, _, shown = marks.partition("-")
+        if chunks != str(self.chunks) or len(shown) != len(self.cells):
+            return None
+        pairs = zip(self.cells, shown, strict=True)
+        return [cell for cell, mark in pairs if cell.mark != mark]
+
 
 def chunk_map(job: Job, max_cells: int = MAX_CELLS) -> ChunkMap:
     """In the order of the ids; one query."""
@@ -92,6 +128,7 @@ def chunk_map(job: Job, max_cells: int = MAX_CELLS) -> ChunkMap:
         size = sum(row[0] for row in part)
         cells.append(
             Cell(
+                len(cells),
                 first,
                 size,
                 done=sum(row[1] for row in part),

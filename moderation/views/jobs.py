@@ -108,8 +108,10 @@ def live_fragment(request: HttpRequest, job: Job, **more: Any) -> HttpResponse:
 
 
 def live_context(request: HttpRequest, job: Job) -> dict[str, Any]:
-    """``seen`` changes when the failures should be asked for again."""
+    """``seen`` changes when the failures should be asked for again; of the map, only the cells
+    that changed since the page was last told are drawn."""
     now = progress(job)
+    cells = chunk_map(job)
     history = ActivityLog.objects.filter(object_type="job", object_id=job.pk)
     entries = list(history[: HISTORY_ENTRIES + 1])
     interruptions = list(job.interruptions.all()[: HISTORY_ENTRIES + 1])
@@ -118,7 +120,8 @@ def live_context(request: HttpRequest, job: Job) -> dict[str, Any]:
         "progress": now,
         "standing": standing(job, now),
         "announcement": announcement(job, now),
-        "map": chunk_map(job),
+        "map": cells,
+        "changed_cells": cells.changed_since(request.GET.get("map", "")),
         "next_try": next_try(job, now),
         "paused_by": paused_by(job, entries),
         "silence": silence(job, now),

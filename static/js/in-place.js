@@ -1,7 +1,8 @@
 // A way of swapping for live parts, `hx-swap="in-place"`: what is there is changed until it equals
 // what came, so that focus, scroll, selection, open menus and half-typed fields stay as they are.
 // Elements with `data-keep` stand for what another request looks after, and are left alone; so are
-// pictures that somebody has revealed, as long as they are the same.
+// pictures that somebody has revealed, as long as they are the same.  What comes with `data-changed`
+// has only those of its children that have changed, known by their ids.
 
 // What belongs to the reader, not to the server.
 const isPersonal = (element, name) => element.nodeName === "DETAILS" && name === "open";
@@ -17,7 +18,8 @@ function patch(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
   } else if (!isKept(old, fresh)) {
     patchAttributes(old, fresh);
-    patchChildren(old, fresh);
+    if (fresh.dataset?.changed === undefined) patchChildren(old, fresh);
+    else patchChanged(old, fresh);
   }
 }
 
@@ -57,6 +59,13 @@ function patchChildren(old, fresh) {
     }
   }
   while (next) drop();
+}
+
+function patchChanged(old, fresh) {
+  for (const child of [...fresh.children]) {
+    const match = [...old.children].find(({ id }) => id === child.id);
+    if (match) patch(match, child);
+  }
 }
 
 window.htmx.defineExtension("in-place", {

@@ -4,12 +4,27 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import OpenPage, Stage, assert_fits
 from tests.running import eventually
 
 pytestmark = pytest.mark.browser
+
+# A million videos, a third of them done.
+LARGE_JOB = """
+from django.utils import timezone
+from moderation.models import Chunk, Job
+job = Job.objects.create(
+    kind="verify", status="paused", total=1_000_000, planned_at=timezone.now(),
+    scope_words="all videos", started_from="command",
+)
+rows = [Chunk.of(job, range(1 + 500 * number, 501 + 500 * number)) for number in range(2000)]
+for row in rows[:700]:
+    row.cursor, row.ready = 500, 500
+Chunk.objects.bulk_create(rows, batch_size=500)
+print(job.pk)
+"""
 
 JOB = re.compile(r"/moderation/jobs/\d+/$")
 
@@ -243,6 +258,35 @@ def test_progress_is_told_politely_and_not_each_second(open_page: OpenPage) -> N
     assert re.fullmatch(r"Done: (\d+) of \1 videos(, \d+ failed)?", told[-1])
     assert len(told) == len(set(told)) >= 3
     assert all(re.fullmatch(r"Running: \d0 % done|Running: 0 % done", each) for each in told[:-1])
+
+
+def test_of_the_map_only_what_changed_is_sent(open_page: OpenPage) -> None:
+    page = open_page()
+    start(page, a_second="6")
+    expect(page.locator("#map .cell").nth(1)).to_be_visible()
+    polls: list[Response] = []
+    page.on(
+        "response", lambda answer: polls.append(answer) if "/progress/" in answer.url else None
+    )
+    expect(page.locator("#progress .state-done")).to_be_visible(timeout=60_000)
+    cells = page.locator("#map .cell").count()
+    sent = [answer.text().count('id="cell-') for answer in polls]
+    assert 0 < max(sent[1:]) < cells  # the first may have been asked for before the chunks
+    drawn = page.locator("#map").inner_html()
+    page.reload()
+    assert page.locator("#map").inner_html() == drawn
+
+
+def test_the_map_of_a_large_job_fits_a_telephone(open_page: OpenPage, stage: Stage) -> None:
+    number = stage.installation.python(LARGE_JOB)
+    page = open_page(width=390, height=844)
+    page.goto(f"/moderation/jobs/{number}/")
+    expect(page.get_by_role("img", name=re.compile("400 groups of 5 parts"))).to_be_visible()
+    expect(page.locator("#map .cell")).to_have_count(400)
+    assert_fits(page)
+    box = page.locator("#map").bounding_box()
+    assert box
+    assert box["height"] < 844 / 2  # what comes after it is still found
 
 
 def test_what_failed_is_retried_or_marked(open_page: OpenPage, stage: Stage) -> None:

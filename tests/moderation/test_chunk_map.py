@@ -1,5 +1,6 @@
 """What a page shows of many jobs or many chunks at once, from rows as the engine leaves them."""
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils import timezone
 from chat.models import Attachment, Conversation
 from chat.services.activity import SYSTEM
 from moderation import backfill, steering
-from moderation.chunk_map import chunk_map
+from moderation.chunk_map import STEPS, Cell, chunk_map
 from moderation.models import Chunk, Job
 from moderation.planning import dry_run
 from moderation.progress import progress, progress_of
@@ -58,7 +59,7 @@ def test_each_chunk_is_a_cell() -> None:
     assert [cell.words for cell in cells.cells][:3] == [
         "Videos 1 to 10: done",
         "Videos 11 to 20: done, with failures, 2 failed",
-        "Videos 21 to 30: at work, 3 done",
+        "Videos 21 to 30: at work, 30 % done",
     ]
     assert cells.words == "6 parts: 1 done, 1 done, with failures, 1 at work, 1 begun, 2 not begun"
 
@@ -74,6 +75,39 @@ def test_many_chunks_share_cells() -> None:
         (21, 20, 6),
         (41, 20, 0),
     ]
+
+
+def test_only_what_looks_different_is_drawn_again() -> None:
+    job = new_job()
+    six_chunks(job)
+    before = chunk_map(job)
+    assert before.changed_since(before.marks) == []
+    assert before.changed_since("") is None
+    working, open_chunk = job.chunks.order_by("pk")[2], job.chunks.order_by("pk")[4]
+    for chunk_of_job, fields in (
+        (working, {"failed": 1, "cursor": 3}),
+        (open_chunk, {"cursor": 1}),
+    ):
+        Chunk.objects.filter(pk=chunk_of_job.pk).update(**fields)
+    changed = chunk_map(job).changed_since(before.marks)
+    assert changed is not None
+    assert [(cell.place, cell.words) for cell in changed] == [
+        (2, "Videos 21 to 30: at work, 30 % done, some failed"),
+        (4, "Videos 41 to 50: begun, 10 % done"),
+    ]
+    chunk(job, 61)  # by a split: every cell may stand for something else
+    assert chunk_map(job).changed_since(before.marks) is None
+
+
+def test_looks_that_differ_have_marks_that_differ() -> None:
+    """What a cell says may not change while its mark stays."""
+    said: dict[str, str] = {}
+    for done, failed, working in itertools.product(range(1001), (0, 1, 5), (False, True)):
+        if failed <= done and not (working and done == 1000):
+            cell = Cell(0, 1, 1000, done, failed, working)
+            words = cell.words.replace("1 failed", "5 failed")  # of what is over: it stays so
+            assert said.setdefault(cell.mark, words) == words
+    assert len(said) == 3 + 2 * 2 * STEPS
 
 
 def test_an_empty_job_has_no_cells() -> None:

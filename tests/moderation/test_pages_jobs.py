@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,29 @@ def test_the_map_of_chunks_is_told_in_words_too(viewer: User) -> None:
     html = signed_in(viewer).get(f"{URL}{job.pk}/").content.decode()
     assert 'aria-label="2 parts: 1 done, with failures, 1 not begun"' in html
     assert html.count("<title>Videos 1 to 10: done, with failures, 1 failed</title>") == 1
+
+
+def test_a_live_page_is_sent_only_the_cells_that_changed(viewer: User) -> None:
+    client = signed_in(viewer)
+    job = running_job(10)
+    Chunk.objects.bulk_create(Chunk.of(job, [50 + number]) for number in range(399))
+
+    def poll(html: str) -> str:
+        address = re.search(r'id="poll" hx-get="([^"]*)"', html)
+        assert address
+        return client.get(unescape(address[1]), **HTMX).content.decode()
+
+    page = client.get(f"{URL}{job.pk}/").content.decode()
+    assert page.count('id="cell-') == 400
+    Chunk.objects.filter(size=10).update(cursor=4, ready=4)
+    changed = poll(page)
+    assert re.findall(r'id="(cell-\d+)"', changed) == ["cell-0"]
+    assert "<title>Videos 1 to 10: begun, 40 % done</title>" in changed
+    same = poll(changed)
+    assert 'id="cell-' not in same
+    assert len(same) < len(page) / 5
+    Chunk.of(job, [900]).save()
+    assert poll(same).count('id="cell-') == 201  # of two parts each, now
 
 
 def test_why_a_job_does_not_go_on(viewer: User, operator: User) -> None:
