@@ -68,8 +68,8 @@ bench-jobs: install-test ## the job engine over many rows, a real backfill, uplo
 bench-api: install-test ## uploads, downloads, memory and lists of the API (ARGS="--rows 1000000")
 	@$(python) -m bench.api $(ARGS)
 
-chaos: install-test ## a job under kills, freezes, outages, on SQLite and PostgreSQL (N=100000 SEED=1)
-	@$(python) -m tests.moderation.chaos --items $(or $(N),100000) $(if $(SEED),--seed $(SEED))
+chaos: install-test ## a job under kills, freezes, outages, on SQLite and PostgreSQL (N=100000 SEED=1 ONLY=sqlite)
+	@$(python) -m tests.moderation.chaos --items $(or $(N),100000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 screenshots: install-test ## take the pictures in docs/screenshots with the browser tests
 	$(python) -m pytest tests/browser/screenshots.py $(ARGS)

@@ -13,20 +13,16 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from tests.moderation.chaos_figures import Figures, Plan, check, table
 from tests.moderation.chaos_items import (
     CREATE,
     DEAD,
@@ -34,133 +30,31 @@ from tests.moderation.chaos_items import (
     FOLDER,
     HEALING,
     LISTED,
-    deadly_tool,
     heal,
     make_items,
 )
-from tests.moderation.installation import Installation, Process, installation
-from tests.running import ROOT, eventually
+from tests.moderation.chaos_site import (
+    FLOOD,
+    OUTCOMES,
+    OWNER,
+    START,
+    STATUS,
+    STEER,
+    STORM,
+    VERIFIED,
+    WAITING,
+    Console,
+    a_site,
+    live_now,
+    now,
+)
+from tests.moderation.installation import Installation, Process
+from tests.running import eventually
 from tests.services import PostgresqlServer, own_database, postgresql_server, redis_server
 
-LEASE_SECONDS = 4
-STORM = 400
 PAUSE_SECONDS = 2.0  # once nobody holds a chunk any more
 OUTAGE_SECONDS = 2.0
-
-START = """
-from chat.services.activity import SYSTEM
-from moderation import steering, tasks
-from moderation.scopes import Scope
-job = steering.create_job(
-    {kind!r}, Scope(), SYSTEM, "command", pace=steering.Pace(workers={workers})
-)
-tasks.wake()
-print(job.pk)
-"""
-STEER = """
-from chat.services.activity import SYSTEM
-from moderation import steering, tasks
-from moderation.models import Job
-assert steering.{verb}(Job.objects.get(), SYSTEM)
-tasks.wake()
-"""
-FLOOD = f"""
-from moderation import tasks
-for _ in range({STORM}):
-    tasks.work()
-"""
-OUTCOMES = """
-import json
-from collections import Counter
-from moderation.models import Job
-from moderation.progress import outcomes
-counts, ids = Counter(), []
-for pk, outcome, _detail in outcomes(Job.objects.get()):
-    counts[outcome] += 1
-    ids.append(pk)
-print(json.dumps({"counts": counts, "items": len(ids), "different": len(set(ids))}))
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    items: int = 5000
-    kind: str = "verify"
-    kills: int = 5
-    workers: int = 2  # of the job, at most
-    consumers: int = 1  # of two processes each
-    seed: int = 1
-    seconds: float = 400  # in which all must be over: about 60 on two idle cores
-
-
-@dataclass(slots=True)
-class Figures:
-    """What came of it; what must be 0 is marked so."""
-
-    database: str
-    items: int
-    seconds: float = 0
-    kills: int = 0
-    frozen: int = 0
-    pauses: int = 0
-    storm: int = 0
-    outages: int = 0
-    status: str = ""
-    total: int = 0
-    ready: int = 0
-    skipped: int = 0
-    failed: int = 0
-    dead: int = 0
-    failures: dict[str, int] = field(default_factory=dict)  # rows by code
-    outcomes: dict[str, int] = field(default_factory=dict)
-    named: tuple[int, int] = (0, 0)  # items in the list of outcomes, different ones
-    workers_lost: int = 0  # as the job's log of interruptions has it
-    applied: int = 0
-    applied_twice: int = 0  # must be 0
-    worked_while_paused: int = 0  # must be 0
-    most_live_leases: int = 0  # must not exceed the job's workers
-    left_processes: int = 0  # must be 0
-    left_files: int = 0  # must be 0
-    lost_files: int = 0  # must be 0
-
-
-class Console:
-    """A process of the installation that runs code for us, as a dashboard does: one start of
-    Python for all of it."""
-
-    LOOP = """
-import json, sys
-from django.db import close_old_connections
-for line in sys.stdin:
-    close_old_connections()
-    exec(json.loads(line), {})
-    print(flush=True)
-"""
-
-    def __init__(self, site: Installation) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", self.LOOP],
-            cwd=ROOT,
-            env=site.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, code: str) -> str:
-        """What the code writes, which is one line or nothing."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(code) + "\n")
-        self.process.stdin.flush()
-        lines = []
-        while (line := self.process.stdout.readline()) != "\n":
-            assert line, f"the console ended over {code}"
-            lines.append(line)
-        return "".join(lines)
-
-    def close(self) -> None:
-        self.process.communicate()
+DATABASES = ("sqlite", "postgresql")
 
 
 class Chaos:
@@ -249,7 +143,7 @@ class Chaos:
         """A worker that holds a chunk, until after its lease."""
         pid = self.until("someone works", self.worker)
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(LEASE_SECONDS + 1.5)
+        time.sleep(self.plan.lease_seconds + 1.5)
         os.kill(pid, signal.SIGCONT)
         self.figures.frozen += 1
 
@@ -358,43 +252,14 @@ class Chaos:
         return eventually(what, condition, max(left, 1))
 
 
-STATUS = "SELECT status FROM moderation_job"
-LIVE = "SELECT count(*) FROM moderation_chunk WHERE cursor < size"
-OWNER = "SELECT owner FROM moderation_chunk WHERE owner != '' AND cursor < size ORDER BY id DESC"
-WAITING = "SELECT count(*) FROM moderation_failure WHERE code = 'storage_error'"
-VERIFIED = "action = 'attachment_verified' AND job_id IS NOT NULL"
-
-
-def now() -> str:
-    """As SQL has it."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}+00"
-
-
-def live_now() -> str:
-    return f"{LIVE} AND lease_until > '{now()}'"
-
-
 def drain(process: Process) -> None:
     if process.stdout is not None:
         for _line in process.stdout:
             pass
 
 
-@contextlib.contextmanager
-def a_site(folder: Path, **settings: str) -> Iterator[Installation]:
-    settings |= {
-        "JOB_LEASE_SECONDS": str(LEASE_SECONDS),
-        "JOB_RETRY_SECONDS": "3,3",
-        "MEDIA_ENGINE": "ffmpeg",
-        "MEDIA_SANDBOX": "off",  # it would keep the tool from killing
-        "FFPROBE_BINARY": str(deadly_tool(folder)),
-    }
-    with installation(folder / "data", **settings) as site:
-        yield site
-
-
 def on_sqlite(folder: Path, plan: Plan) -> Figures:
-    with a_site(folder, DATABASE_URL="", HUEY_URL="") as site:
+    with a_site(folder, plan, DATABASE_URL="", HUEY_URL="") as site:
         return Chaos(site, plan, None).run()
 
 
@@ -403,21 +268,9 @@ def on_postgresql(folder: Path, plan: Plan, redis_url: str) -> Figures:
     with (
         postgresql_server() as server,
         own_database(server.url) as url,
-        a_site(folder, DATABASE_URL=url, HUEY_URL=redis_url) as site,
+        a_site(folder, plan, DATABASE_URL=url, HUEY_URL=redis_url) as site,
     ):
         return Chaos(site, plan, server).run()
-
-
-def table(figures: list[Figures]) -> str:
-    columns = [asdict(each) for each in figures]
-    lines = []
-    for name in columns[0]:
-        cells = [column[name] for column in columns]
-        words = [f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in cells]
-        if isinstance(cells[0], dict):
-            words = [", ".join(f"{key} {n:,}" for key, n in sorted(c.items())) for c in cells]
-        lines.append("  ".join([f"{name.replace('_', ' '):<20}", *(f"{w:>10}" for w in words)]))
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -426,21 +279,29 @@ def main() -> None:
     parser.add_argument("--kills", type=int, help="default: one for each 5,000 items, at least 5")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--seconds", type=float, default=3600)
+    # Longer than a busy machine keeps a worker waiting, which would count as one that froze.
+    parser.add_argument("--lease-seconds", type=int, default=10)
+    parser.add_argument("--only", choices=DATABASES)
     options = vars(parser.parse_args())
-    # Three in a row before a chunk's next commit would blame its next item, as they should.
+    only = options.pop("only")
+    databases = (only,) if only else DATABASES
     options["kills"] = options["kills"] or max(5, options["items"] // 5000)
     print("seed", options["seed"], flush=True)
     found = []
     with ExitStack() as at_the_end:
         folder = Path(tempfile.mkdtemp(prefix="offchat-chaos-"))
         at_the_end.callback(shutil.rmtree, folder)
-        redis_url = at_the_end.enter_context(redis_server())
-        for name in ("sqlite", "postgresql"):
+        for name in databases:
             (folder / name).mkdir()
-        found.append(on_sqlite(folder / "sqlite", Plan(**options)))
-        plan = Plan(**options, consumers=2, workers=3)
-        found.append(on_postgresql(folder / "postgresql", plan, redis_url))
-    print(table(found))
+            if name == "sqlite":
+                plan = Plan(**options)
+                found.append(on_sqlite(folder / name, plan))
+            else:
+                plan = Plan(**options, consumers=2, workers=3)
+                redis_url = at_the_end.enter_context(redis_server())
+                found.append(on_postgresql(folder / name, plan, redis_url))
+            print(table(found), flush=True)
+            check(found[-1], plan)
 
 
 if __name__ == "__main__":
