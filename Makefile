@@ -3,6 +3,8 @@
 .SUFFIXES:
 SHELL := /bin/sh
 python := .venv/bin/python
+# Compiled modules are kept, whatever the shell says: each process here imports some hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `manage.py check --deploy` looks at: the settings of an installation behind TLS.
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \

@@ -31,6 +31,7 @@ from tests.processes import left_at_work
 
 ENGINES = ("libav", "ffmpeg")
 BATCH = 10
+LOG_EACH_FILES = 500
 MAX_SOURCE_BYTES = 400_000
 GRACE_SECONDS = 3.0  # beyond the wall-clock limit, for a busy machine
 SMALL = "testsrc=size=128x96:rate=25:duration=0.6"
@@ -171,8 +172,11 @@ def outcome(path: Path, engine: str) -> str:
 
 
 def progress(done: int, count: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {count}", end="\n" if done == count else "", file=sys.stderr)
+    """On a terminal in one line that changes; in a log a line now and then."""
+    on_terminal = sys.stderr.isatty()
+    if on_terminal or done % LOG_EACH_FILES == 0:
+        start, end = ("\r", "\n" if done == count else "") if on_terminal else ("", "\n")
+        print(f"{start}{done} of {count}", end=end, file=sys.stderr, flush=True)
 
 
 def lines(report: Report, seed: int, count: int) -> Iterator[str]:
