@@ -20,15 +20,15 @@ from pathlib import Path
 import bench.ready  # noqa: F401  (before what needs Django)
 from bench import others
 from chat.errors import VideoError
-from chat.services import libav_words, media_runner
+from chat.services import libav_words, media_helper, media_runner
 from chat.services.ffmpeg_engine import FfmpegEngine
 from chat.services.libav_engine import LibavEngine
+from chat.services.media_helper import MediaHelper
 from chat.services.media_limits import MediaLimits
-from chat.services.media_runner import MediaHelper
 from chat.services.sandbox.layers import LAYERS
 
 LIMITS = MediaLimits.from_settings()
-BENCH_TASKS = (*media_runner.TASK_MODULES, "bench.sandbox_tasks")
+BENCH_TASKS = (*media_helper.TASK_MODULES, "bench.sandbox_tasks")
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Contestant:
     failed: set[str] = field(default_factory=set)
 
     def take(self, path: Path) -> None:
-        helper = media_runner.media_helper()
+        helper = media_helper.media_helper()
         theirs, ours, started = helper.used_cpu_seconds(), own_cpu_seconds(), time.perf_counter()
         try:
             self.examine(path)
@@ -56,7 +56,7 @@ def settle() -> None:
     """Wait until the helper has given back what it can and forked its next child: what a call
     leaves to be done belongs to its own CPU time, not to that of whoever comes next."""
     deadline = time.monotonic() + 1
-    process = media_runner.media_helper().process_id
+    process = media_helper.media_helper().process_id
     listed = Path(f"/proc/{process}/task/{process}/children")
     while process and len(listed.read_text().split()) != 1 and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -137,7 +137,7 @@ def compare(files: list[Path], rounds: int) -> None:
 def work(files: list[Path], seconds: float) -> int:
     """How many videos one worker examines in this time."""
     engine, count = LibavEngine(LIMITS), 0
-    media_runner.media_helper().known_tasks()
+    media_helper.media_helper().known_tasks()
     engine.examine(files[0])
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -245,10 +245,10 @@ def main() -> None:
     files = videos(options.folder)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} processors, load {load}; layers: ", end="")
-    print(", ".join(f"{n} {s}" for n, s in media_runner.media_helper().layer_states.items()))
+    print(", ".join(f"{n} {s}" for n, s in media_helper.media_helper().layer_states.items()))
     compare(files, options.rounds)
     scale(files, 10)
-    media_runner.TASK_MODULES = BENCH_TASKS
+    media_helper.TASK_MODULES = BENCH_TASKS
     layers(files[0])
     stages(files, options.rounds)
 

@@ -20,10 +20,10 @@ from django.conf import settings
 import bench.ready  # noqa: F401  (before what needs Django)
 from bench.mutations import Mutation, mutation
 from chat.errors import VideoError
-from chat.services import media_runner
 from chat.services.ffmpeg_engine import FfmpegEngine
 from chat.services.libav_engine import LibavEngine
 from chat.services.media_engines import refuse_unreadable
+from chat.services.media_helper import media_helper
 from chat.services.media_limits import MediaLimits, with_second_chance
 from tests.clips import clip
 from tests.engine_differences import AAC, AV1, H264, H265, MP3, OPUS, VORBIS, VP9, corpus_files
@@ -105,7 +105,7 @@ def run(seed: int, indices: Sequence[int]) -> Report:
 
 
 def try_batch(batch: list[Mutation], report: Report, pool: ThreadPoolExecutor) -> None:
-    helper = media_runner.media_helper()
+    helper = media_helper()
     helper.known_tasks()
     process = helper.process_id
     with tempfile.TemporaryDirectory() as folder, scratch_directory() as scratch:
@@ -180,7 +180,7 @@ def progress(done: int, count: int) -> None:
 
 
 def lines(report: Report, seed: int, count: int) -> Iterator[str]:
-    counts = media_runner.media_helper().counts
+    counts = media_helper().counts
     seconds, index, engine = report.worst_seconds
     yield f"{count} files of seed {seed}, through {' and '.join(ENGINES)}"
     for name, outcomes in report.outcomes.items():

@@ -17,6 +17,7 @@ from django.utils import timezone
 from chat.errors import VideoError
 from chat.services import fingerprinting, media_runner
 from chat.services.media_engines import engine_for
+from chat.services.media_helper import media_helper
 from chat.services.media_limits import MediaLimits
 from chat.services.scratch import scratch_folder
 from moderation.models import WorkerSeen
@@ -139,7 +140,7 @@ def media() -> list[Finding]:
     """Who reads untrusted files, in which versions."""
     try:
         engine = type(engine_for(MediaLimits.from_settings())).__name__
-        versions = media_runner.media_helper().versions
+        versions = media_helper().versions
     except VideoError as error:
         return [Finding("Engine", "failed", f"{error.outcome.operator} {error.detail}".strip())]
     libav = engine == "LibavEngine"

@@ -28,6 +28,7 @@ from chat.services.fingerprints import (
     telling,
 )
 from chat.services.local_files import local_path
+from chat.services.media_helper import print_helper
 from chat.services.media_limits import MediaLimits
 from chat.services.sandbox.layers import Limits
 from chat.services.scratch import scratch_folder
@@ -80,7 +81,7 @@ class FingerprintService:
         Raises:
             VideoError: why there is none; ``fingerprints_missing`` where pdqhash is not installed.
         """
-        helper = media_runner.print_helper()
+        helper = print_helper()
         tasks = helper.known_tasks()
         if "prints.pictures" not in tasks:
             reason = helper.unavailable.get("print_tasks", "")
@@ -111,7 +112,7 @@ class FingerprintService:
             "seconds": self.limits.wall_seconds * DECODING_SHARE,
         }
         answer: dict[str, Any] = media_runner.run_task(
-            "prints.video", parameters, self.limits, scratch, source, media_runner.print_helper()
+            "prints.video", parameters, self.limits, scratch, source, print_helper()
         )
         return answer
 
@@ -145,7 +146,7 @@ class FingerprintService:
             self.limits,
             scratch,
             pictures,
-            media_runner.print_helper(),
+            print_helper(),
         )
         return answer
 

@@ -7,6 +7,7 @@ from typing import Any
 from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.examination import ExaminedVideo
+from chat.services.media_helper import media_helper
 from chat.services.media_limits import MediaLimits
 from chat.services.poster import Poster, poster_of_child
 from chat.services.scratch import scratch_folder
@@ -25,7 +26,7 @@ class LibavEngine:
     @staticmethod
     def is_available() -> bool:
         """Whether this machine's media helper could import PyAV."""
-        return "libav.examine" in media_runner.media_helper().known_tasks()
+        return "libav.examine" in media_helper().known_tasks()
 
     def examine(self, source: Path) -> ExaminedVideo:
         """Raises VideoError: why the file is refused."""

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from chat.errors import VideoError
 from chat.services import media_runner
-from chat.services.media_runner import MediaHelper
+from chat.services.media_helper import MediaHelper
 from chat.services.sandbox.layers import Limits
 from chat.services.sandbox.self_test import ATTEMPTS
 from chat.services.scratch import scratch_folder

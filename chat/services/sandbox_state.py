@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from chat.services import media_runner
-from chat.services.media_runner import MediaHelper
+from chat.services.media_helper import MediaHelper, media_helper
 from chat.services.sandbox.layers import LAYERS, missing_layers
 
 logger = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def layer_states(helper: MediaHelper | None = None) -> list[LayerState]:
     Raises:
         VideoError: ``media_helper_lost``.
     """
-    states = (helper or media_runner.media_helper()).layer_states
+    states = (helper or media_helper()).layer_states
     return [
         LayerState(
             name=layer.name,

@@ -16,8 +16,8 @@ import pytest
 from chat.errors import VideoError
 from chat.services import libav_words, media_runner
 from chat.services.media_engines import engine_for
+from chat.services.media_helper import TASK_MODULES, MediaHelper
 from chat.services.media_limits import MediaLimits
-from chat.services.media_runner import MediaHelper
 from chat.services.sandbox.layers import LAYERS
 from chat.services.video_service import VideoProcessingService
 from tests import hostile_files as made
@@ -130,7 +130,7 @@ def unbounded() -> Iterator[MediaHelper]:
     """All layers, and no cap on libav's allocations in the children."""
     helper = MediaHelper(2, ALL)
     with pytest.MonkeyPatch.context() as patch:
-        modules = (*media_runner.TASK_MODULES, "tests.unbounded_tasks")
+        modules = (*TASK_MODULES, "tests.unbounded_tasks")
         patch.setattr(media_runner, "TASK_MODULES", modules)
         helper.known_tasks()
     assert "unbounded_tasks" not in helper.unavailable

@@ -9,7 +9,7 @@ import pytest
 
 from chat.errors import VideoError
 from chat.models import FINGERPRINT_VERSION, ActivityLog, Attachment, VideoFingerprint
-from chat.services import fingerprinting, media_runner
+from chat.services import fingerprinting, media_helper
 from chat.services.activity import Actor
 from chat.services.fingerprinting import FingerprintService
 from chat.services.fingerprints import (
@@ -22,6 +22,7 @@ from chat.services.fingerprints import (
     telling,
     unpack,
 )
+from chat.services.media_helper import MediaHelper
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip, rotated
 from tests.machine import need_fingerprints
@@ -254,9 +255,9 @@ def test_a_video_that_is_not_ready_needs_none(legacy_video: MakeVideo) -> None:
 def test_without_the_library_it_says_so(
     ready_video: Attachment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = media_runner.MediaHelper(1)
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
-    monkeypatch.setattr(media_runner, "print_helper", lambda: without)
+    without = MediaHelper(1)
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
+    monkeypatch.setattr(media_helper, "_print_helper", without)
     monkeypatch.setattr(fingerprinting.importlib.util, "find_spec", lambda _name: None)
     try:
         prepared = FingerprintService().prepare(ready_video)

@@ -16,11 +16,11 @@ import pytest
 from django.conf import settings
 
 from chat.errors import VideoError
-from chat.services import libav_words, media_runner
+from chat.services import libav_words, media_helper, media_runner
 from chat.services.examination import examine
 from chat.services.ffmpeg_engine import FfmpegMedia
+from chat.services.media_helper import MediaHelper
 from chat.services.media_limits import MediaLimits
-from chat.services.media_runner import MediaHelper
 from chat.services.sandbox.layers import LAYERS
 from chat.services.video_service import VideoProcessingService
 from tests.chat.test_video_service import Listener
@@ -112,7 +112,7 @@ ALL = frozenset(layer.name for layer in LAYERS)
 @pytest.fixture
 def options_alone(monkeypatch, helpers) -> None:
     """The sandbox emptied: a child without any layer."""
-    monkeypatch.setattr(media_runner, "_helper", helpers(frozenset()))
+    monkeypatch.setattr(media_helper, "_helper", helpers(frozenset()))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def sandbox_alone(monkeypatch, helpers) -> None:
     helper.known_tasks()
     if helper.missing.keys() & {"landlock", "seccomp"}:
         pytest.skip("this kernel has no Landlock or no seccomp")
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from chat.errors import VideoError
 from chat.models import Attachment
-from chat.services import media_runner
+from chat.services import media_helper
 from chat.services.images import examine_image
-from chat.services.media_runner import MediaHelper
+from chat.services.media_helper import MediaHelper
 from tests import hostile_files
 
 ANY = "/api/chat/upload/"
@@ -145,8 +145,8 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(
     if layers is not None:
         helper = MediaHelper(1, layers)
         request.addfinalizer(helper.stop)
-        monkeypatch.setattr(media_runner, "_helper", helper)
-    helper = media_runner.media_helper()
+        monkeypatch.setattr(media_helper, "_helper", helper)
+    helper = media_helper.media_helper()
     helper.known_tasks()
     helper.counts.max_rss_bytes = 0
     with pytest.raises(VideoError) as caught:

@@ -10,8 +10,8 @@ import pytest
 from chat.rendition import Rendition
 from chat.services import media_runner
 from chat.services.interruption import Interrupted, interruptible
+from chat.services.media_helper import MediaHelper, media_helper
 from chat.services.media_limits import MediaLimits
-from chat.services.media_runner import MediaHelper
 from chat.services.renditions import PREVIEW, Renderer
 from chat.services.sandbox.layers import Limits
 from chat.services.scratch import scratch_folder
@@ -47,7 +47,7 @@ def test_a_running_transcode_ends_when_its_caller_says_so(legacy_video, scratch,
     def stop() -> bool:
         """As soon as the transcoder has written something."""
         if any(file.stat().st_size for file in scratch.rglob("preview.mp4")):
-            children.extend(running_children(media_runner.media_helper()))
+            children.extend(running_children(media_helper()))
             said.append(time.monotonic())
         return bool(said)
 

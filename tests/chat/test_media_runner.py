@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services.media_runner import MediaHelper, ProcessLimits, run
+from chat.services.media_helper import MediaHelper
+from chat.services.media_runner import ProcessLimits, run
 
 LIMITS = ProcessLimits(
     wall_seconds=5, cpu_seconds=5, memory_bytes=512 * 1024**2, output_bytes=100_000

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services import media_runner
-from chat.services.media_runner import MediaHelper
+from chat.services import media_helper, media_runner
+from chat.services.media_helper import MediaHelper
 from chat.services.media_self_test import ALL_NAMES, run_self_test
 from chat.services.sandbox.layers import LAYERS, Limits
 from tests.processes import at_work, is_running, wait_until
@@ -126,7 +126,7 @@ def test_a_killed_helper_is_replaced_and_its_children_die(tmp_path):
 
 
 def test_a_missing_layer_refuses_to_start_when_required(settings, monkeypatch):
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ())
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ())
     settings.MEDIA_SANDBOX = "require"
     with helper_with(ALL | {"imaginary"}) as helper:
         helper.missing = {"imaginary": "no such thing"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.services.media_runner import MediaHelper
+from chat.services.media_helper import MediaHelper
 from chat.services.scratch import PREFIX, YOUNG_SECONDS, scratch_folder, sweep_scratch
 
 WORKER = """

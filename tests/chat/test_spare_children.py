@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services import media_runner
-from chat.services.media_runner import MediaHelper, run, run_task
+from chat.services import media_helper
+from chat.services.media_helper import MediaHelper
+from chat.services.media_runner import run, run_task
 from chat.services.sandbox.layers import LAYERS, Limits
 from tests.processes import children, is_running, wait_until, works_in
 from tests.running import ROOT
@@ -30,7 +31,7 @@ LIMITS = Limits(wall_seconds=10, cpu_seconds=5, memory_bytes=1024**3, output_byt
 def helper(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MediaHelper]:
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.sandbox_tasks",))
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("tests.sandbox_tasks",))
     started = MediaHelper(3, frozenset(NAMES[: request.param]))
     started.known_tasks()
     yield started

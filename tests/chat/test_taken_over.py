@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services import media_runner
-from chat.services.media_runner import MediaHelper
+from chat.services import media_helper, media_runner
+from chat.services.media_helper import MediaHelper
 from chat.services.sandbox.layers import LAYERS, Limits
 from tests.hostile_tasks import NAME
 from tests.processes import left_at_work
@@ -29,7 +29,7 @@ BRIEF = replace(LIMITS, wall_seconds=1)
 
 @pytest.fixture
 def taken_over(request, monkeypatch) -> Iterator[MediaHelper]:
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.hostile_tasks",))
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("tests.hostile_tasks",))
     helper = MediaHelper(2, request.param)
     yield helper
     helper.stop()
@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_file_is_none(task, layers, scratch, monkeypatch, t
     """With every layer the link cannot be made; without Landlock it is not followed."""
     target = tmp_path / "target"
     target.write_text('"of another user"')
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.hostile_tasks",))
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("tests.hostile_tasks",))
     helper = MediaHelper(2, layers)
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "input"

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from chat.models import ActivityLog, Attachment, VideoFingerprint
-from chat.services import media_runner
+from chat.services import media_helper
 from chat.services.activity import SYSTEM
-from chat.services.media_runner import MediaHelper
+from chat.services.media_helper import MediaHelper
 from chat.services.video_service import VideoProcessingService
 from moderation import backfill, steering
 from moderation.models import Job
@@ -89,8 +89,8 @@ def test_a_worker_without_the_library_stops_the_job(
     videos: list[Attachment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = MediaHelper(1)
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
-    monkeypatch.setattr(media_runner, "print_helper", lambda: without)
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("chat.services.sandbox.libav_tasks",))
+    monkeypatch.setattr(media_helper, "_print_helper", without)
     try:
         job = run()
     finally:

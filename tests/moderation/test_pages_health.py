@@ -11,8 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from chat.services import media_runner, media_self_test
-from chat.services.media_runner import MediaHelper
+from chat.services import media_helper, media_self_test
+from chat.services.media_helper import MediaHelper
 from moderation import consumer, health
 from moderation.models import WorkerSeen
 from moderation.queues import UPLOADS
@@ -62,7 +62,7 @@ def test_a_missing_layer_is_named_with_what_it_would_stop(
     viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = MediaHelper(1, frozenset({"limits", "death_signal"}))
-    monkeypatch.setattr(media_runner, "media_helper", lambda: helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     try:
         html = page(viewer)
     finally:
@@ -77,7 +77,7 @@ def test_a_helper_that_does_not_start_is_told(
 ) -> None:
     helper = MediaHelper(1)
     helper.stop()
-    monkeypatch.setattr(media_runner, "media_helper", lambda: helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     assert "The media helper of the worker died or did not answer" in page(viewer)
 
 
