@@ -73,6 +73,7 @@ class ActivityLog(models.Model):
         SECOND_FACTOR_SET = "second_factor_set", "set up a second factor for"
         SECOND_FACTOR_FAILED = "second_factor_failed", "gave a wrong code for"
         SECOND_FACTOR_REMOVED = "second_factor_removed", "switched off the second factor of"
+        QUOTA_CHANGED = "quota_changed", "changed the quota of"
         RECOVERY_CODES_MADE = "recovery_codes_made", "made new recovery codes for"
         VIDEOS_EXPORTED = "videos_exported", "exported a list of videos"
         ACTIVITY_EXPORTED = "activity_exported", "exported the activity log"

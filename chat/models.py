@@ -30,6 +30,7 @@ from chat.report import ReportCase as ReportCase
 from chat.services.fingerprints import FrameHash, unpack
 from chat.upload import IdempotencyKey as IdempotencyKey
 from chat.upload import ResumableUpload as ResumableUpload
+from chat.upload import StorageQuota as StorageQuota
 from chat.upload import UploadReservation as UploadReservation
 from chat.video_text import VideoText as VideoText
 

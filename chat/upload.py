@@ -1,5 +1,5 @@
 """Uploads on their way: what they take of their owner's quota, those that can be resumed, and the
-requests that a client may send twice."""
+requests that a client may send twice; the quota of who has one of their own."""
 
 import uuid
 from pathlib import Path
@@ -87,6 +87,18 @@ class UploadReservation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bytes} bytes of {self.owner}"
+
+
+class StorageQuota(models.Model):
+    """What one person may store, in the place of USER_QUOTA_BYTES."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    bytes = models.PositiveBigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.bytes} bytes for {self.user}"
 
 
 class IdempotencyKey(models.Model):

@@ -2,7 +2,14 @@
 
 from django.urls import path, register_converter
 
-from chat import views_chat, views_renditions, views_reports, views_uploads, views_video
+from chat import (
+    views_chat,
+    views_quota,
+    views_renditions,
+    views_reports,
+    views_uploads,
+    views_video,
+)
 from chat.api_views import RowId
 
 register_converter(RowId, "id")
@@ -20,6 +27,7 @@ urlpatterns = [
         "videos/<id:attachment_id>/stream/", views_video.VideoStreamView.as_view(), name="stream"
     ),
     path("upload/", views_video.AttachmentUploadView.as_view(), name="upload"),
+    path("quota/", views_quota.QuotaView.as_view(), name="quota"),
     path("uploads/", views_uploads.ResumableUploadsView.as_view(), name="resumable-uploads"),
     path(
         "uploads/<uuid:upload_id>/",

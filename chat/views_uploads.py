@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from chat.permissions import visible_conversation
 from chat.serializers_video import ResumableUploadSerializer
 from chat.services import attachments, resumable, uploads
 from chat.services.partial_file import CHECKSUMS, Checksum, offset_of
+from chat.services.resumable import UNANNOUNCED
 from chat.services.uploads import Body
 
 VERSION = "1.0.0"
@@ -75,11 +77,18 @@ class TusView(ApiView):
         return Response(status=204, headers=headers)
 
     def append(
-        self, request: Request, upload: ResumableUpload, offset: int, body: Body | None
+        self,
+        request: Request,
+        upload: ResumableUpload,
+        offset: int,
+        body: Body | None,
+        lease: timedelta | None = None,
     ) -> ResumableUpload:
         checksum = checksum_of(request)
         with uploads.stalls_end(request._request):
-            return resumable.append(upload, self.actor, offset, body or NOTHING, checksum)
+            return resumable.append(
+                upload, self.actor, offset, body or NOTHING, checksum, lease=lease
+            )
 
 
 class ResumableUploadsView(TusView):
@@ -99,20 +108,27 @@ class ResumableUploadsView(TusView):
         body = None
         if request.content_type == PART:
             body = uploads.body_of(request._request, size)
-        upload = self.create(request, conversation, size, wanted)
+        lease = None if body is None else UNANNOUNCED
+        upload = self.create(request, conversation, size, wanted, lease)
         location = reverse("chat:resumable-upload", args=[upload.pk], request=request)
         if body is not None:
             try:
-                upload = self.append(request, upload, 0, body)
+                upload = self.append(request, upload, 0, body, lease)
             except ChatError:
                 with contextlib.suppress(ChatError):  # its address will not be known
                     resumable.delete(upload)
                 raise
+            resumable.announce(upload)
         headers = {"Location": location, **state_headers(upload)}
         return Response(status=201, headers=headers)
 
     def create(
-        self, request: Request, conversation: Conversation, size: int, wanted: dict[str, Any]
+        self,
+        request: Request,
+        conversation: Conversation,
+        size: int,
+        wanted: dict[str, Any],
+        lease: timedelta | None,
     ) -> ResumableUpload:
         try:
             return resumable.create(
@@ -124,6 +140,7 @@ class ResumableUploadsView(TusView):
                 content=wanted.get("content", ""),
                 only_videos=wanted.get("kind") == "video",
                 metadata=request.headers.get("Upload-Metadata", ""),
+                lease=lease,
             )
         except ChatError as error:
             if isinstance(error, VideoError) or error.code == "quota_exceeded":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -18,6 +19,7 @@ from moderation.video_filters import VideoFilter
 # As many as one page can show, with room; a job over more is started from a filtered list.
 MAX_SELECTED = 500
 MAX_ID = 2**53
+GIGABYTE = 10**9
 
 
 class ScopeForm(forms.Form):
@@ -193,3 +195,34 @@ class PaceForm(forms.Form):
         """Of a valid form."""
         pace: Pace = self.cleaned_data["pace"]
         return pace
+
+
+class QuotaForm(forms.Form):
+    """How much a person may store; nothing given means as much as everybody."""
+
+    gigabytes = forms.DecimalField(
+        label="Quota in GB",
+        required=False,
+        min_value=0,
+        max_value=1_000_000,
+        widget=forms.NumberInput(
+            attrs={
+                "class": "form-control",
+                "placeholder": "everybody’s",
+                "min": 0,
+                "step": "any",
+                "aria-describedby": "id_gigabytes_error",
+                "autocomplete": "off",
+            }
+        ),
+    )
+
+    @classmethod
+    def of(cls, quota_bytes: int | None) -> "QuotaForm":
+        given = None if quota_bytes is None else f"{Decimal(quota_bytes) / GIGABYTE:f}"
+        return cls(initial={"gigabytes": given})
+
+    @property
+    def quota_bytes(self) -> int | None:
+        gigabytes = self.cleaned_data["gigabytes"]
+        return None if gigabytes is None else int(gigabytes * GIGABYTE)

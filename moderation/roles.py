@@ -1,4 +1,4 @@
-"""Who may do what in the dashboard: giving and taking roles, letting accounts in or not.
+"""Who may do what: giving and taking roles, letting accounts in or not, and how much they store.
 
 Roles are groups, made by a migration; what counts is the permissions behind them.  Nobody locks
 himself out, so whoever may manage roles now still may afterwards, and the last one stays.
@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from chat.models import ActivityLog
-from chat.services import activity, second_factor
+from chat.services import activity, quotas, second_factor
 from chat.services.activity import Actor
 
 # Role → what it lets one do, in the order of the page.
@@ -90,6 +90,15 @@ def reset_second_factor(person_id: int, actor: Actor) -> bool:
         if person == actor.user:
             raise NotAllowedError("Your own is switched off under “Second factor”, with a code.")
         return second_factor.remove(person, actor)
+
+
+def set_quota(person_id: int, quota_bytes: int | None, actor: Actor) -> bool:
+    """Give the person a quota of their own, or (None) everybody's; whether that changed anything.
+
+    Raises ``NotAllowedError``.
+    """
+    with transaction.atomic():
+        return quotas.set_quota(locked(person_id, actor), quota_bytes, actor)
 
 
 def locked(person_id: int, actor: Actor) -> User:

@@ -92,6 +92,7 @@ urlpatterns = [
     path("people/<int:user_id>/", people.person, name="person"),
     path("people/<int:user_id>/roles/", people.person_roles, name="person-roles"),
     path("people/<int:user_id>/active/", people.person_active, name="person-active"),
+    path("people/<int:user_id>/quota/", people.person_quota, name="person-quota"),
     path(
         "people/<int:user_id>/second-factor/",
         people.person_second_factor,

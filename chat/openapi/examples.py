@@ -73,3 +73,5 @@ REPORT = {
     "time_seconds": 21.5,
     "created_at": "2026-11-23T10:02:11.402000Z",
 }
+
+USAGE = {"quota_bytes": 107374182400, "stored_bytes": 7340032, "pending_bytes": 0}

@@ -4,17 +4,20 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiRequest
 
 from chat.openapi.bodies import UploadFormSerializer
 from chat.openapi.errors import codes_with_status
-from chat.openapi.examples import ATTACHMENT
+from chat.openapi.examples import ATTACHMENT, USAGE
 from chat.openapi.operation import (
     IDEMPOTENCY_ERRORS,
     IDEMPOTENCY_KEY,
     ROOM_ERRORS,
+    SAME,
+    TAGGED,
     Operation,
     Table,
     answer,
     header,
 )
 from chat.serializers_video import AttachmentSerializer
+from chat.views_quota import UsageSerializer
 
 UPLOAD_ERRORS = (
     "not_found",
@@ -62,5 +65,14 @@ UPLOADS: Table = {
         answers={201: answer(AttachmentSerializer, "Kept.", ATTACHMENT)},
         errors=UPLOAD_ERRORS,
         parameters=PARAMETERS,
+    ),
+    "GET /api/chat/quota/": Operation(
+        name="get_quota",
+        summary="How much room you have",
+        description="What you may store, what you store, and what your uploads on their way will "
+        "add at least.",
+        answers={200: answer(UsageSerializer, "Yours.", USAGE), 304: SAME},
+        parameters=TAGGED,
+        errors=("precondition_failed",),
     ),
 }

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from chat.errors import ChatError, VideoError
 from chat.models import Attachment, ResumableUpload, UploadReservation
 from chat.services.file_kinds import kind_of
 from chat.services.local_files import storage_failure
+from chat.services.quotas import RENEW_SECONDS
 from chat.services.uploads import CHUNK_BYTES, NAME_PREFIX, Body, ReceivedFile
 
 CHECKPOINT_BYTES = 16 * 1024 * 1024  # what a killed worker loses at most
@@ -85,6 +87,19 @@ def is_named(path: Path, file: FileIO) -> bool:
         return False
 
 
+def prolong(upload: ResumableUpload, lease: timedelta, *, offset: int) -> bool:
+    """Keep an upload for ``lease`` from now, and ``offset`` on record; False when it is gone."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = ResumableUpload.objects.filter(pk=upload.pk, offset=upload.offset)
+        if not row.update(offset=offset, expires_at=now + lease):
+            return False
+        promised = UploadReservation.objects.filter(resumable=upload, expires_at__gt=now)
+        promised.update(expires_at=now + lease)
+    upload.offset, upload.expires_at = offset, now + lease
+    return True
+
+
 class Writer:
     """Appends to the file of an upload whose lock is held.
 
@@ -94,10 +109,17 @@ class Writer:
     """
 
     def __init__(
-        self, row: ResumableUpload, file: FileIO, offset: int, checksum: Checksum | None
+        self,
+        row: ResumableUpload,
+        file: FileIO,
+        offset: int,
+        checksum: Checksum | None,
+        lease: timedelta,
     ) -> None:
         self.row = row
         self.file = file
+        self.lease = lease
+        self.renewed = time.monotonic()
         self.kept = self.end = offset
         self.checksum = checksum
         self.part = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
@@ -134,20 +156,26 @@ class Writer:
                 digest.update(chunk)
         if self.part is None and self.end - self.kept >= CHECKPOINT_BYTES:
             self.record()
+        elif time.monotonic() > self.renewed + RENEW_SECONDS:
+            self.renew()
 
     def record(self) -> None:
         """Bring what was written to the disk, then on record; the whole file only when kept."""
         os.fsync(self.file.fileno())
         if self.end == self.row.size:
             return
-        expires_at = timezone.now() + lifetime()
-        with transaction.atomic():
-            row = ResumableUpload.objects.filter(pk=self.row.pk, offset=self.row.offset)
-            if not row.update(offset=self.end, expires_at=expires_at):
-                raise ChatError("not_found")  # its conversation or account was deleted
-            UploadReservation.objects.filter(resumable=self.row).update(expires_at=expires_at)
-        self.row.offset, self.row.expires_at = self.end, expires_at
+        self.renew(self.end)
         self.kept = self.end
+
+    def renew(self, offset: int | None = None) -> None:
+        """Give the upload more time, and put ``offset`` on record.
+
+        A promise of room that has lapsed is not renewed: others may have been promised it since.
+        """
+        offset = self.row.offset if offset is None else offset
+        if not prolong(self.row, self.lease, offset=offset):
+            raise ChatError("not_found")  # its conversation or account was deleted
+        self.renewed = time.monotonic()
 
     def drop(self) -> None:
         """Take back what is not on record."""

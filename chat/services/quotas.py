@@ -9,6 +9,7 @@ transaction that keeps the attachment.
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -18,7 +19,15 @@ from django.db.models import Model, QuerySet, Sum
 from django.utils import timezone
 
 from chat.errors import ChatError
-from chat.models import Attachment, ResumableUpload, UploadReservation
+from chat.models import (
+    ActivityLog,
+    Attachment,
+    ResumableUpload,
+    StorageQuota,
+    UploadReservation,
+)
+from chat.services import activity
+from chat.services.activity import Actor
 
 # Of uploads that one request brings: a killed worker's room is free again after so long.
 RECEIVING = timedelta(seconds=60)
@@ -162,6 +171,48 @@ def pending(owner: User) -> "QuerySet[UploadReservation]":
     return UploadReservation.objects.filter(owner=owner, expires_at__gt=timezone.now())
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a person may store, stores, and has on its way; in bytes."""
+
+    quota_bytes: int
+    stored_bytes: int
+    pending_bytes: int
+
+
+def usage_of(owner: User) -> Usage:
+    return Usage(quota_of(owner), stored_bytes(owner), bytes_of(pending(owner)))
+
+
+def quota_of(owner: User) -> int:
+    """Bytes that the person may store."""
+    own = own_quota(owner)
+    return settings.USER_QUOTA_BYTES if own is None else own
+
+
+def own_quota(owner: User) -> int | None:
+    """Bytes, of who was given a quota of their own."""
+    return StorageQuota.objects.filter(user=owner).values_list("bytes", flat=True).first()
+
+
+def set_quota(person: User, quota_bytes: int | None, actor: Actor) -> bool:
+    """Give the person a quota of their own, or (None) everybody's; whether that changed anything.
+
+    What is stored stays, also where it is more than that.
+    """
+    with locked(person):
+        before = own_quota(person)
+        if quota_bytes == before:
+            return False
+        if quota_bytes is None:
+            StorageQuota.objects.filter(user=person).delete()
+        else:
+            StorageQuota.objects.update_or_create(user=person, defaults={"bytes": quota_bytes})
+        details = {"bytes": quota_bytes, "before": before}
+        activity.record(ActivityLog.Action.QUOTA_CHANGED, actor, person, details=details)
+    return True
+
+
 def stored_bytes(owner: User) -> int:
     return Attachment.objects.filter(uploaded_by=owner).aggregate(sum=Sum("size"))["sum"] or 0
 
@@ -171,7 +222,7 @@ def bytes_of(reservations: "QuerySet[UploadReservation]") -> int:
 
 
 def require_quota(owner: User, wanted: int, others: "QuerySet[UploadReservation]") -> None:
-    if stored_bytes(owner) + bytes_of(others) + wanted > settings.USER_QUOTA_BYTES:
+    if stored_bytes(owner) + bytes_of(others) + wanted > quota_of(owner):
         raise ChatError("quota_exceeded")
 
 

@@ -25,7 +25,15 @@ from chat.models import Conversation, ResumableUpload, UploadReservation
 from chat.services import attachments, messages, quotas
 from chat.services.activity import Actor
 from chat.services.local_files import storage_failure
-from chat.services.partial_file import AssembledFile, Checksum, Writer, lifetime, locked, offset_of
+from chat.services.partial_file import (
+    AssembledFile,
+    Checksum,
+    Writer,
+    lifetime,
+    locked,
+    offset_of,
+    prolong,
+)
 from chat.services.uploads import Body, shortened
 from chat.upload import PARTIAL_PREFIX, partial_path
 
@@ -37,6 +45,9 @@ NEVER_VIDEO = (
     *("audio/", "font/", "image/", "text/"),
 )
 ORPHAN = timedelta(hours=1)
+# An upload whose address has not been told yet, since its first bytes come with the request that
+# begins it.  If the worker is killed, nobody can go on with it, and its room is soon free again.
+UNANNOUNCED = timedelta(minutes=5)
 
 
 def create(
@@ -49,8 +60,11 @@ def create(
     content: str = "",
     only_videos: bool = False,
     metadata: str = "",
+    lease: timedelta | None = None,
 ) -> ResumableUpload:
     """Begin an upload of ``size`` bytes; what can be refused is refused now.
+
+    It is kept for ``lease``, by default as long as any upload that nobody goes on with.
 
     Raises:
         VideoError: ``empty_file``, ``too_large``, ``not_a_video``, ``no_room``.
@@ -66,10 +80,15 @@ def create(
         content=content,
         only_videos=only_videos,
         metadata=metadata,
-        expires_at=timezone.now() + lifetime(),
+        expires_at=timezone.now() + (lease or lifetime()),
     )
-    quotas.admit(owner, size, lifetime(), resumable=upload)
+    quotas.admit(owner, size, lease or lifetime(), resumable=upload)
     return upload
+
+
+def announce(upload: ResumableUpload) -> None:
+    """The client is told its address: it can go on from now on, and the upload is kept."""
+    prolong(upload, lifetime(), offset=upload.offset)
 
 
 def refuse_at_once(size: int, content_type: str, only_videos: bool) -> None:
@@ -96,10 +115,13 @@ def append(
     offset: int,
     body: Body,
     checksum: Checksum | None = None,
+    *,
+    lease: timedelta | None = None,
 ) -> ResumableUpload:
     """Add what ``body`` holds; with the last byte the attachment is made.
 
-    Of a body that is cut off, what arrived is kept, unless it has a checksum.
+    Of a body that is cut off, what arrived is kept, unless it has a checksum; it is kept for
+    ``lease``, see ``create``.
 
     Raises:
         ChatError: ``upload_locked`` while another request writes, ``offset_conflict``,
@@ -112,7 +134,7 @@ def append(
             raise ChatError("offset_conflict")
         if row.finished_at is not None:
             return row
-        writer = Writer(row, file, offset, checksum)
+        writer = Writer(row, file, offset, checksum, lease or lifetime())
         try:
             writer.take(body)
         except OSError as error:

@@ -7,9 +7,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 
 from chat.models import ActivityLog
-from chat.services import second_factor
+from chat.services import quotas, second_factor
 from chat.services.activity import Actor
 from moderation import roles
+from moderation.forms import QuotaForm
 from moderation.long_lists import PAGE_SIZES, turn_to_page
 from moderation.people_filter import PeopleFilter
 from moderation.roles import NotAllowedError
@@ -72,8 +73,26 @@ def person_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
     return redirect("moderation:person", user_id)
 
 
-def person_page(request: HttpRequest, user_id: int, refusal: str = "") -> HttpResponse:
-    """The page of one person; 409 with the reason when a change was refused."""
+@admin_action
+def person_quota(request: HttpRequest, user_id: int) -> HttpResponse:
+    """How much the person may store; everybody's, when nothing is given."""
+    get_object_or_404(User, pk=user_id)
+    form = QuotaForm(request.POST)
+    if not form.is_valid():
+        return person_page(request, user_id, quota_form=form)
+    try:
+        if roles.set_quota(user_id, form.quota_bytes, Actor.from_request(request)):
+            messages.success(request, "The quota is changed.")
+    except NotAllowedError as refusal:
+        return person_page(request, user_id, refusal=str(refusal))
+    return redirect("moderation:person", user_id)
+
+
+def person_page(
+    request: HttpRequest, user_id: int, refusal: str = "", quota_form: QuotaForm | None = None
+) -> HttpResponse:
+    """The page of one person; 409 with the reason when a change was refused, 400 with that of a
+    number that is none."""
     account = get_object_or_404(with_roles(User.objects.all()), pk=user_id)
     held = {group.name for group in account.groups.all()}
     about = ActivityLog.objects.filter(object_type="user", object_id=account.pk)
@@ -84,9 +103,12 @@ def person_page(request: HttpRequest, user_id: int, refusal: str = "") -> HttpRe
         "history": about[:HISTORY_ENTRIES],
         "has_second_factor": second_factor.device_of(account) is not None,
         "needs_second_factor": second_factor.is_required_of(account),
+        "usage": quotas.usage_of(account),
+        "quota_form": quota_form or QuotaForm.of(quotas.own_quota(account)),
         "refusal": refusal,
     }
-    return render(request, "moderation/person.html", context, status=409 if refusal else 200)
+    status = 409 if refusal else 400 if quota_form else 200
+    return render(request, "moderation/person.html", context, status=status)
 
 
 def with_roles(people: QuerySet[User]) -> QuerySet[User]:

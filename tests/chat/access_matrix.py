@@ -63,6 +63,7 @@ MATRIX: dict[str, Row] = {
         "PATCH": SENDER_CHANGES,
         "DELETE": PARTICIPANTS_DELETE,
     },
+    "api/chat/quota/": {"GET": WITH_TOKEN},
     "api/chat/uploads/": {"POST": PARTICIPANTS_POST, "OPTIONS": "204 204 204 204 204 204 204"},
     # Begun by the member: nobody else's business.
     "api/chat/uploads/<uuid:upload_id>/": {

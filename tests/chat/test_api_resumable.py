@@ -23,7 +23,7 @@ from chat.models import (
     ResumableUpload,
     UploadReservation,
 )
-from chat.services import partial_file, resumable
+from chat.services import partial_file, quotas, resumable
 from chat.services.activity import Actor
 from chat.services.uploads import Body
 from tests.chat.tus import UPLOADS, Tus, log, metadata
@@ -313,3 +313,45 @@ class TestEnd:
         upload = ResumableUpload.objects.get()
         assert upload.expires_at > timezone.now() + timedelta(hours=23)
         assert upload.reservation.expires_at == upload.expires_at
+
+    def test_what_nobody_was_told_of_ends_soon(
+        self, tus: Tus, content: bytes, stored_files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker that is killed while the first bytes come along leaves this."""
+
+        class Killed(BaseException):
+            pass
+
+        def killed(*_args: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(resumable, "announce", killed)
+            with pytest.raises(Killed):
+                tus.create(len(content), content[:700])
+        upload = ResumableUpload.objects.get()
+        soon = timezone.now() + timedelta(minutes=5)
+        assert upload.expires_at <= soon
+        assert upload.reservation.expires_at <= soon
+
+        monkeypatch.setattr(timezone, "now", lambda: soon)
+        assert not quotas.pending(upload.owner).exists()
+        assert resumable.sweep() == 1
+        assert stored_files() == []
+
+    def test_who_was_told_can_go_on_for_long(self, tus: Tus, content: bytes) -> None:
+        tus.create(len(content), content[:700])
+
+        upload = ResumableUpload.objects.get()
+        assert upload.expires_at > timezone.now() + timedelta(hours=23)
+        assert upload.reservation.expires_at == upload.expires_at
+
+    def test_a_promise_that_lapsed_is_not_renewed(self, tus: Tus, content: bytes) -> None:
+        """Somebody else may have been promised the room since."""
+        location = tus.begin(content)
+        past = timezone.now() - timedelta(seconds=1)
+        UploadReservation.objects.update(expires_at=past)
+
+        tus.patch(location, 0, content[:100])
+
+        assert UploadReservation.objects.get().expires_at == past

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from chat.errors import ChatError
 from chat.models import ActivityLog, Attachment, Conversation, UploadReservation
 from chat.services import quotas
+from chat.services.activity import SYSTEM
 
 ANY = "/api/chat/upload/"
 Files = Callable[[], list[str]]
@@ -164,3 +165,42 @@ def test_a_body_of_unknown_length_is_followed(
         with pytest.raises(ChatError, match="quota_exceeded"):
             reservation.follow(1001)
     assert not UploadReservation.objects.exists()
+
+
+def test_one_person_may_have_another_quota(
+    post: Callable[..., Any], member: User, as_owner: APIClient, conversation: Conversation
+) -> None:
+    assert quotas.set_quota(member, 1500, SYSTEM)
+    assert not quotas.set_quota(member, 1500, SYSTEM)
+    post(700)
+    assert post(700).status_code == 201  # beyond everybody's
+    fields = {"conversation": conversation.pk, "file": SimpleUploadedFile("a", b"a" * 1001)}
+    assert as_owner.post(ANY, fields, format="multipart").status_code == 403
+    assert quotas.set_quota(member, 0, SYSTEM)
+    assert post(1).json()["code"] == "quota_exceeded"
+
+    assert quotas.set_quota(member, None, SYSTEM)
+
+    assert quotas.quota_of(member) == 1000
+    changes = ActivityLog.objects.filter(action="quota_changed").order_by("pk")
+    assert [(entry.object_id, entry.details) for entry in changes] == [
+        (member.pk, {"bytes": 1500, "before": None}),
+        (member.pk, {"bytes": 0, "before": 1500}),
+        (member.pk, {"bytes": None, "before": 0}),
+    ]
+
+
+def test_a_client_can_ask_how_much_room_is_left(
+    post: Callable[..., Any], as_member: APIClient, member: User, conversation: Conversation
+) -> None:
+    def usage() -> Any:
+        return as_member.get("/api/chat/quota/").json()
+
+    assert usage() == {"quota_bytes": 1000, "stored_bytes": 0, "pending_bytes": 0}
+    post(300)
+    quotas.set_quota(member, 2000, SYSTEM)
+    headers = {"tus-resumable": "1.0.0", "upload-length": "500"}
+    began = as_member.post(f"/api/chat/uploads/?conversation={conversation.pk}", headers=headers)
+    assert began.status_code == 201
+
+    assert usage() == {"quota_bytes": 2000, "stored_bytes": 300, "pending_bytes": 500}

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat.upload_server import FORM, Person, Server, multipart, serving
+from tests.chat.upload_server import FORM, PART, Person, Server, multipart, serving
 from tests.clips import clip
 from tests.machine import JAVASCRIPT, node
 from tests.moderation.installation import Installation, installation
@@ -54,7 +54,7 @@ def server(site: Installation) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def newcomers(server: Server) -> list[Person]:
-    return server.people(*[0] * 12)
+    return server.people(*[0] * 13)
 
 
 @pytest.fixture
@@ -179,35 +179,50 @@ def answers(person: Person, path: str) -> bool:
         return False
 
 
-def test_what_a_worker_leaves_that_is_killed_within_a_form(
-    person: Person, server: Server, site: Installation
+@pytest.mark.parametrize(("way", "seconds"), [("form", 61), ("creation", 301)])
+def test_what_a_worker_leaves_that_is_killed_before_it_could_answer(
+    way: str, seconds: int, person: Person, server: Server, site: Installation
 ) -> None:
+    """Its client cannot go on with it, so that its room is soon free again."""
+    body = multipart(os.urandom(5 * MIB)) if way == "form" else os.urandom(20 * MIB)
+    headers = {
+        "form": {"Content-Type": FORM},
+        "creation": {
+            "Content-Type": PART, "Tus-Resumable": "1.0.0", "Upload-Length": str(len(body))
+        },
+    }[way]  # fmt: skip
     connection = person.connect()
-    connection.putrequest("POST", f"/api/chat/upload/?conversation={person.conversation}")
-    body = multipart(os.urandom(5 * MIB))
+    folder = "upload" if way == "form" else "uploads"
+    connection.putrequest("POST", f"/api/chat/{folder}/?conversation={person.conversation}")
     for name, value in {
-        **person.headers, "Content-Type": FORM, "Content-Length": str(len(body))
+        **person.headers, **headers, "Content-Length": str(len(body))
     }.items():  # fmt: skip
         connection.putheader(name, value)
-    connection.endheaders(body[: 3 * MIB])
-    eventually("it is received", lambda: incoming(site), 30)
+    connection.endheaders(body[: len(body) - MIB])
+    written = (len(body) - 3 * MIB) // MIB * MIB
+    eventually(
+        "it is received", lambda: [size(p) >= written for p in incoming(site)] == [True], 30
+    )
 
     server.kill_workers()
     connection.close()
 
     (left,) = incoming(site)
     os.utime(left, (0, 0))
-    held = site.query("SELECT id FROM chat_uploadreservation WHERE resumable_id IS NULL")
-    assert len(held) == 1
+    held = (
+        "SELECT id FROM chat_uploadreservation WHERE owner_id = "
+        f"(SELECT created_by_id FROM chat_conversation WHERE id = {person.conversation})"
+    )
+    assert len(site.query(held)) == 1
     site.python(
         "from datetime import timedelta; from unittest.mock import patch;"
         "from django.utils import timezone; from moderation import housekeeping;"
-        "soon = timezone.now() + timedelta(seconds=61);"
+        f"soon = timezone.now() + timedelta(seconds={seconds});"
         "patch('django.utils.timezone.now', lambda: soon).start();"
         "housekeeping.sweep_uploads()"
     )
     assert incoming(site) == []
-    assert site.query("SELECT id FROM chat_uploadreservation WHERE resumable_id IS NULL") == []
+    assert site.query(held) == []
     eventually("the server answers", lambda: answers(person, person.messages), 30)
 
 

@@ -1,12 +1,14 @@
 """People and roles: who may, what it does, and the two rules that nobody gets around."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from chat.models import ActivityLog
+from chat.services import quotas
 from chat.services.activity import Actor
 from moderation import roles
 from moderation.roles import NotAllowedError
@@ -49,6 +51,7 @@ def test_who_may_open_it(boss: User, moderator: User, operator: User, member: Us
         assert_guarded(f"{URL}{member.pk}/", user)
         assert_guarded(f"{URL}{member.pk}/roles/", user, "post")
         assert_guarded(f"{URL}{member.pk}/active/", user, "post")
+        assert_guarded(f"{URL}{member.pk}/quota/", user, "post")
         assert URL not in signed_in(user).get("/moderation/activity/").content.decode()
     client = signed_in(boss)
     assert f'href="{URL}"' in client.get("/moderation/activity/").content.decode()
@@ -157,9 +160,31 @@ def test_deactivating_ends_sessions_and_can_be_undone(boss: User, viewer: User) 
 
 def test_superusers_are_changed_by_superusers(boss: User, admin: User) -> None:
     second = User.objects.create_superuser("second", password="x")
-    for form in ("roles", "active"):
-        data = {"role": "viewer", "active": "0"}
+    for form in ("roles", "active", "quota"):
+        data = {"role": "viewer", "active": "0", "gigabytes": "1"}
         assert signed_in(boss).post(f"{URL}{second.pk}/{form}/", data).status_code == 409
         assert signed_in(admin).post(f"{URL}{second.pk}/{form}/", data).status_code == 302
     second.refresh_from_db()
     assert not second.is_active
+
+
+def test_a_quota_of_their_own(boss: User, member: User, settings: Any) -> None:
+    settings.USER_QUOTA_BYTES = 2 * 10**9
+    client = signed_in(boss)
+    url = f"{URL}{member.pk}/"
+    assert "0 B of 2.0 GB" in client.get(url).content.decode()
+
+    answer = client.post(f"{url}quota/", {"gigabytes": "12.5"}, follow=True).content.decode()
+
+    assert "The quota is changed." in answer
+    assert "0 B of 12.5 GB" in answer
+    assert 'value="12.5"' in answer
+    assert quotas.quota_of(member) == 12_500_000_000
+    entry = ActivityLog.objects.get(action=ACTION.QUOTA_CHANGED)
+    assert (entry.actor, entry.object_id) == (boss, member.pk)
+    for nonsense in ("-1", "much", "1e99", "NaN"):
+        refused = client.post(f"{url}quota/", {"gigabytes": nonsense})
+        assert refused.status_code == 400
+        assert 'id="id_gigabytes_error"></p>' not in refused.content.decode()
+    client.post(f"{url}quota/", {"gigabytes": ""})
+    assert quotas.own_quota(member) is None

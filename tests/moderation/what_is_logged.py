@@ -51,6 +51,7 @@ ADDRESSES: dict[str, Told] = {
     "GET api/chat/videos/<id:attachment_id>/download/": one(Action.ATTACHMENT_DOWNLOADED),
     "GET api/chat/videos/<id:attachment_id>/stream/": one(Action.ATTACHMENT_VIEWED),
     "POST api/chat/upload/": one(Action.ATTACHMENT_UPLOADED, file=FILE, conversation="c"),
+    "GET api/chat/quota/": none(NOT_ONES_OWN),
     "POST api/chat/uploads/": none(NOT_YET),
     "PATCH api/chat/uploads/<uuid:upload_id>/": one(Action.ATTACHMENT_UPLOADED, before="upload"),
     "DELETE api/chat/uploads/<uuid:upload_id>/": none(NOT_YET, before="upload"),
@@ -178,6 +179,9 @@ ADDRESSES: dict[str, Told] = {
     ),
     "POST moderation/people/<int:user_id>/active/": one(
         Action.ACCOUNT_DEACTIVATED, who="admin", active="0"
+    ),
+    "POST moderation/people/<int:user_id>/quota/": one(
+        Action.QUOTA_CHANGED, who="admin", gigabytes="5"
     ),
     "POST moderation/people/<int:user_id>/second-factor/": one(
         Action.SECOND_FACTOR_REMOVED, who="admin", before="their second factor"
