@@ -9,7 +9,7 @@ from django.conf import settings
 
 from chat.errors import VideoError
 from chat.services import media_runner
-from chat.services.media_limits import MediaLimits
+from chat.services.media_limits import MediaLimits, with_second_chance
 from chat.services.poster import Poster, poster_of_child
 from chat.services.scratch import scratch_folder
 
@@ -33,9 +33,19 @@ def examine_image(path: Path) -> ExaminedImage | None:
     """What the picture is; None when it is damaged, or of a format that is not opened.
 
     Raises:
-        VideoError: ``too_many_pixels``, or a limit that decoding it passed.
+        VideoError: ``too_many_pixels``, or a limit that decoding it passed, twice if of time.
     """
     limits = MediaLimits.from_settings()
+    try:
+        return with_second_chance(limits, lambda limits: examine_within(limits, path))
+    except VideoError as error:
+        if error.permanent and error.code != "too_many_pixels":
+            error.message = TOO_HARD
+        raise
+
+
+def examine_within(limits: MediaLimits, path: Path) -> ExaminedImage | None:
+    """As ``examine_image``, once."""
     with scratch_folder() as scratch:
         source = scratch / "input"
         source.symlink_to(path.resolve())
@@ -45,19 +55,14 @@ def examine_image(path: Path) -> ExaminedImage | None:
             "max_width": settings.POSTER_MAX_WIDTH_PIXELS,
             "max_height": settings.POSTER_MAX_HEIGHT_PIXELS,
         }
-        try:
-            answer: dict[str, Any] = media_runner.run_task(
-                "image.examine", parameters, limits.of_a_process, scratch, source
-            )
-        except VideoError as error:
-            message = TOO_HARD if error.permanent else ""
-            raise VideoError(error.code, error.detail, message) from error
+        answer: dict[str, Any] = media_runner.run_task(
+            "image.examine", parameters, limits.of_a_process, scratch, source
+        )
         if answer.get("error") == "corrupt":
             logger.info("a picture is damaged: %s", answer["detail"])
             return None
         if "error" in answer:
-            message = "" if answer["error"] == "too_many_pixels" else TOO_HARD
-            raise VideoError(answer["error"], answer["detail"], message)
+            raise VideoError(answer["error"], answer["detail"])
         size = answer["thumbnail_width"], answer["thumbnail_height"]
         jpeg = media_runner.output(scratch / THUMBNAIL)
         thumbnail = poster_of_child(jpeg, *size, blank=answer["blank"])

@@ -172,6 +172,16 @@ def test_without_a_cap_the_sandbox_bounds_it(stored, settings):
     assert "picture" in caught.value.message
 
 
+def test_too_little_time_is_doubled_once(stored, settings):
+    settings.MEDIA_WALL_SECONDS = 0.0001
+    with pytest.raises(VideoError) as caught:
+        examine_image(stored(encoded(Image.new("RGB", (3_000, 3_000)), "PNG")))
+    assert (caught.value.code, caught.value.permanent) == ("time_limit", True)
+    assert "MEDIA_WALL_SECONDS" in caught.value.detail
+    assert "twice" in caught.value.detail
+    assert "picture" in caught.value.message
+
+
 def upload(client, conversation, content: bytes):
     file = SimpleUploadedFile("photo.jpg", content, content_type="image/jpeg")
     body = {"conversation": conversation.pk, "file": file}
