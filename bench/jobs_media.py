@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from tests.clips import clip
-from tests.moderation.installation import Installation, installation
+from tests.moderation.installation import Installation, Process, installation
 from tests.running import ROOT, eventually, free_port
 
 # What people send: phones' H.264 mostly, some VP9 and HEVC, of several sizes.
@@ -60,26 +62,27 @@ print(time.perf_counter() - started)
 def make_archive(folder: Path, count: int) -> list[Path]:
     """So many files of different bytes: a dozen clips, each with a number at its end."""
     folder.mkdir()
-    clips = []
-    for size, seconds, options in SHAPES:
-        name = "clip.webm" if "libvpx-vp9" in options else "clip.mp4"
-        for source in ("testsrc2", "mandelbrot"):
-            picture = f"{source}=size={size}:rate=25"
-            if source == "testsrc2":
-                picture += f":duration={seconds}"
-            trimmed = (*(options or ("-c:v", "libx264", "-preset", "veryfast")),)
-            clips.append(
-                clip(
-                    name, *trimmed, "-t", str(seconds), "-pix_fmt", "yuv420p",
-                    source=picture, audio=False,
-                )
-            )  # fmt: skip
+    pictures = itertools.cycle(itertools.product(SHAPES, ("testsrc2", "mandelbrot")))
     paths = []
-    for number, source_path in zip(range(count), itertools.cycle(clips), strict=False):
-        path = folder / f"{number:05}{source_path.suffix}"
-        path.write_bytes(source_path.read_bytes() + number.to_bytes(4, "big"))
+    for number, ((size, seconds, options), source) in zip(range(count), pictures, strict=False):
+        made = moving_picture(size, seconds, options, source)
+        path = folder / f"{number:05}{made.suffix}"
+        path.write_bytes(made.read_bytes() + number.to_bytes(4, "big"))
         paths.append(path)
     return paths
+
+
+def moving_picture(size: str, seconds: int, options: Sequence[str], source: str) -> Path:
+    """Made once, then remembered."""
+    picture = f"{source}=size={size}:rate=25"
+    if source == "testsrc2":
+        picture += f":duration={seconds}"
+    codec = options or ("-c:v", "libx264", "-preset", "veryfast")
+    return clip(
+        "clip.webm" if "libvpx-vp9" in options else "clip.mp4",
+        *codec, "-t", str(seconds), "-pix_fmt", "yuv420p",
+        source=picture, audio=False,
+    )  # fmt: skip
 
 
 def engine_alone(site: Installation, paths: list[Path], workers: int) -> float:
@@ -105,9 +108,20 @@ def engine_alone(site: Installation, paths: list[Path], workers: int) -> float:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
         assert process.stdout
-        seconds.append(float(process.stdout.read()))
-        process.wait(10)
+        with process:
+            seconds.append(float(process.stdout.read()))
     return len(paths) / max(seconds)
+
+
+def started(site: Installation, queue: str) -> Process:
+    """A consumer that is up, and idle."""
+    seen = f"SELECT count(*) FROM moderation_workerseen WHERE queue = '{queue}'"
+    with site.connect() as database:
+        database.execute("DELETE FROM moderation_workerseen")
+        database.commit()
+    consumer = site.start("run_huey", "--queue", queue)
+    site.wait_for(seen, 1)
+    return consumer
 
 
 def backfill(site: Installation, count: int, workers: int) -> float:
@@ -116,8 +130,7 @@ def backfill(site: Installation, count: int, workers: int) -> float:
         database.execute(LEGACY)
         database.commit()
     site.environment["WORKERS"] = str(workers)
-    consumer = site.start("run_huey", "--queue", "jobs")
-    time.sleep(3)  # it is up, and idle
+    consumer = started(site, "jobs")
     site.python(START)
     site.wait_for("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1", "done", 1800)
     consumer.terminate()
@@ -142,9 +155,9 @@ def call(url: str, token: str = "", body: bytes = b"", kind: str = "application/
 class Client:
     """Uploads the same clip again and again, and waits for its poster."""
 
-    def __init__(self, url: str, password: str, path: Path) -> None:
+    def __init__(self, url: str, password: str, path: Path, name: str = "admin") -> None:
         self.url = url
-        person = json.dumps({"username": "admin", "password": password}).encode()
+        person = json.dumps({"username": name, "password": password}).encode()
         self.token = call(f"{url}/api/auth/token/", body=person)["token"]
         made = call(
             f"{url}/api/chat/conversations/", self.token, b'{"title": "b", "participants": []}'
@@ -175,9 +188,10 @@ class Client:
 
 
 def uploads_beside(
-    site: Installation, uploads: int, path: Path
-) -> tuple[list[float], list[float]]:
-    """Seconds of each upload: with nothing else going on, and under a full backfill."""
+    site: Installation, uploads: int, path: Path, pause_seconds: float = 10
+) -> tuple[list[float], list[float], str]:
+    """Seconds of each upload: with nothing else going on, and under a full backfill; and how that
+    stood at the end.  The pause is for what follows the first uploads."""
     with site.connect() as database:
         database.execute(LEGACY)
         database.commit()
@@ -210,28 +224,36 @@ def uploads_beside(
         for _ in range(5):
             client.upload()
         # The consumer of uploads runs in both: what follows an upload is not the backfill's cost.
-        site.start("run_huey", "--queue", "uploads")
-        jobs = site.start("run_huey", "--queue", "jobs")
-        time.sleep(3)
+        started(site, "uploads")
+        jobs = started(site, "jobs")
         idle = [client.upload() for _ in range(uploads)]
-        time.sleep(10)
+        time.sleep(pause_seconds)
         site.python(START)
         done = "SELECT coalesce(sum(cursor), 0) FROM moderation_chunk"
         before = site.value(done)
         eventually("the backfill is under way", lambda: site.value(done) > before, 30)
         busy = [client.upload() for _ in range(uploads)]
-        status = "SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1"
-        assert site.value(status) == "running", "the backfill ended too soon to be measured"
+        status = site.value("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1")
         jobs.terminate()
         jobs.communicate(timeout=20)
     finally:
         web.terminate()
         web.wait(20)
-    return idle, busy
+    return idle, busy, status
 
 
 def percentile(seconds: list[float], share: float) -> float:
     return 1000 * statistics.quantiles(seconds, n=100)[round(100 * share) - 1]
+
+
+@contextmanager
+def site_with_clips(folder: Path, count: int) -> Iterator[tuple[Installation, list[Path]]]:
+    """With so many videos that nothing was done to; and their files."""
+    paths = make_archive(folder / "archive", count)
+    with installation(folder / "data") as site:
+        imported = ("import_videos", str(folder / "archive"), "--conversation", "A", "--create")
+        site.manage(*imported, "--user", "admin")
+        yield site, paths
 
 
 def main() -> None:
@@ -239,31 +261,29 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--uploads", type=int, default=100)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="offchat-bench-") as folder:
-        paths = make_archive(Path(folder) / "archive", options.clips)
-        with installation(Path(folder) / "data") as site:
-            source = str(Path(folder) / "archive")
-            site.manage(
-                "import_videos", source, "--conversation", "A", "--user", "admin", "--create"
+    with (
+        tempfile.TemporaryDirectory(prefix="offchat-bench-") as folder,
+        site_with_clips(Path(folder), options.clips) as (site, paths),
+    ):
+        print(f"{options.clips:,} generated clips, videos a second, SQLite:")
+        for workers in (1, 2):
+            alone = engine_alone(site, paths, workers)
+            whole = backfill(site, options.clips, workers)
+            again = engine_alone(site, paths, workers)
+            mean = (alone + again) / 2
+            print(
+                f"  {workers} worker(s): media engine alone {alone:.1f} before, {again:.1f}"
+                f" after; backfill {whole:.1f} = {100 * whole / mean:.0f} % of it",
+                flush=True,
             )
-            print(f"{options.clips:,} generated clips, videos a second, SQLite:")
-            for workers in (1, 2):
-                alone = engine_alone(site, paths, workers)
-                whole = backfill(site, options.clips, workers)
-                again = engine_alone(site, paths, workers)
-                mean = (alone + again) / 2
-                print(
-                    f"  {workers} worker(s): media engine alone {alone:.1f} before, {again:.1f}"
-                    f" after; backfill {whole:.1f} = {100 * whole / mean:.0f} % of it",
-                    flush=True,
-                )
-            idle, busy = uploads_beside(site, options.uploads, paths[0])
-            for share in (0.5, 0.95):
-                one, other = percentile(idle, share), percentile(busy, share)
-                print(
-                    f"  upload to poster, p{100 * share:.0f} of {options.uploads}: idle"
-                    f" {one:.1f} ms, under full backfill {other:.1f} ms = {other / one:.2f} ×"
-                )
+        idle, busy, status = uploads_beside(site, options.uploads, paths[0])
+        assert status == "running", "the backfill ended too soon to be measured"
+        for share in (0.5, 0.95):
+            one, other = percentile(idle, share), percentile(busy, share)
+            print(
+                f"  upload to poster, p{100 * share:.0f} of {options.uploads}: idle"
+                f" {one:.1f} ms, under full backfill {other:.1f} ms = {other / one:.2f} ×"
+            )
 
 
 if __name__ == "__main__":

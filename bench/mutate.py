@@ -153,11 +153,12 @@ def try_one(work: tuple[Mutation, Path, str]) -> Trial:
 
 
 def outcome(path: Path, engine: str) -> str:
-    engine_of = {"libav": LibavEngine, "ffmpeg": FfmpegEngine}[engine]
+    engines: dict[str, type[LibavEngine] | type[FfmpegEngine]]
+    engines = {"libav": LibavEngine, "ffmpeg": FfmpegEngine}
     try:
         refuse_unreadable(path)
         limits = MediaLimits.from_settings()
-        found = with_second_chance(limits, lambda given: engine_of(given).examine(path))
+        found = with_second_chance(limits, lambda given: engines[engine](given).examine(path))
     except VideoError as error:
         if error.code == "decoder_crashed":
             # By a signal ("ended by SIGSEGV: …"), or by an exception at the end of a traceback.

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 # How long the helper itself may take beyond a child's limit before it counts as stuck.
 HELPER_PATIENCE_SECONDS = 60.0
-TASK_MODULES = (
+TASK_MODULES: tuple[str, ...] = (
     "chat.services.sandbox.picture_tasks",
     "chat.services.sandbox.libav_tasks",
     "chat.services.sandbox.libav_storyboard",
