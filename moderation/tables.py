@@ -1,10 +1,13 @@
 """Columns of the lists and how their cells look; an order is allowed only where one is named."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import django_tables2 as tables
 from django.contrib.auth.models import User
+from django.template import Context
+from django.template.loader import get_template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -31,6 +34,16 @@ class ListTable(tables.Table):
         attrs = {"class": "list"}
         default = DASH
         orderable = False
+
+    @property
+    def lines(self) -> Iterator[tuple[Any, Iterable[tuple[str, Any]]]]:
+        """(record, [(class, content) of each cell]) of each row of the page.
+
+        For a cell of ``row.items`` the library would work out all attributes of its column anew.
+        """
+        classes = [column.attrs["td"]["class"] for column in self.columns]
+        for row in self.paginated_rows:
+            yield row.record, zip(classes, row, strict=True)
 
     def get_column_class_names(self, classes_set: set[str], bound_column: Any) -> set[str]:
         names: set[str] = super().get_column_class_names(classes_set, bound_column)
@@ -59,8 +72,21 @@ class SelectColumn(tables.Column):
         )
 
 
-def cell(template: str, **kwargs: Any) -> tables.TemplateColumn:
-    return tables.TemplateColumn(template_name=f"moderation/cells/{template}.html", **kwargs)
+class CellColumn(tables.Column):
+    """A template of ``moderation/cells/``, with ``record`` and ``request`` and nothing else: a
+    ``TemplateColumn`` runs all context processors for each cell."""
+
+    def __init__(self, template: str, **kwargs: Any) -> None:
+        super().__init__(empty_values=(), **kwargs)
+        self.template_name = f"moderation/cells/{template}.html"
+
+    def render(self, record: Any, table: Any) -> SafeString:
+        template: Any = get_template(self.template_name)
+        request = getattr(table, "request", None)
+        content: SafeString = template.template.render(
+            Context({"record": record, "request": request})
+        )
+        return content
 
 
 class InOrder(tables.data.TableData):
@@ -77,8 +103,8 @@ class VideoTable(ListTable):
     """Of ``InOrder`` rows; what it can be sorted by is in ``video_filters.ORDERS``."""
 
     selected = SelectColumn()
-    thumbnail = cell("thumbnail", verbose_name="Preview", orderable=False)
-    name = cell("video_name", orderable=True)
+    thumbnail = CellColumn("thumbnail", verbose_name="Preview", orderable=False)
+    name = CellColumn("video_name", orderable=True)
     conversation = tables.Column(verbose_name="Conversation")
     uploader = tables.Column(accessor="uploaded_by__username", verbose_name="Uploader")
     dimensions = tables.Column(accessor="width", orderable=True, attrs=NUMBER)
@@ -136,10 +162,10 @@ class VideoTable(ListTable):
 
 class ActivityTable(ListTable):
     when = tables.Column(accessor="created_at", verbose_name="When")
-    who = cell("activity_who", verbose_name="Who")
-    what = cell("activity_what", verbose_name="What")
-    where = cell("activity_where", verbose_name="From")
-    details = cell("activity_details", verbose_name="Details")
+    who = CellColumn("activity_who", verbose_name="Who")
+    what = CellColumn("activity_what", verbose_name="What")
+    where = CellColumn("activity_where", verbose_name="From")
+    details = CellColumn("activity_details", verbose_name="Details")
 
     class Meta(ListTable.Meta):
         pass
@@ -149,9 +175,9 @@ class ActivityTable(ListTable):
 
 
 class PersonTable(ListTable):
-    name = cell("person_name", order_by=("username",), orderable=True)
+    name = CellColumn("person_name", order_by=("username",), orderable=True)
     email = tables.Column(verbose_name="Email")
-    roles = cell("person_roles", verbose_name="Roles")
+    roles = CellColumn("person_roles", verbose_name="Roles")
     signed_in = tables.Column(accessor="last_login", verbose_name="Last sign-in", attrs=NUMBER)
     state = tables.Column(accessor="is_active", verbose_name="Account")
 
@@ -168,14 +194,14 @@ class PersonTable(ListTable):
 class ReportTable(ListTable):
     """Of cases that carry what was ``gathered`` of their reports."""
 
-    thumbnail = cell("report_thumbnail", verbose_name="Preview")
-    name = cell("report_name", verbose_name="Name")
+    thumbnail = CellColumn("report_thumbnail", verbose_name="Preview")
+    name = CellColumn("report_name", verbose_name="Name")
     reports = tables.Column(
         verbose_name="Reports", order_by=("open_reports", "-id"), orderable=True, attrs=NUMBER
     )
-    reasons = cell("report_reasons", verbose_name="Reasons")
-    times = cell("report_times", verbose_name="In the video")
-    state = cell("report_state", verbose_name="State")
+    reasons = CellColumn("report_reasons", verbose_name="Reasons")
+    times = CellColumn("report_times", verbose_name="In the video")
+    state = CellColumn("report_state", verbose_name="State")
     waiting = tables.Column(
         accessor="waiting_since",
         verbose_name="Waiting since",
@@ -207,12 +233,12 @@ class ReportTable(ListTable):
 class JobTable(ListTable):
     """Of jobs that carry their ``progress`` and ``standing``."""
 
-    job = cell("job_name", verbose_name="Job")
-    status = cell("job_status", verbose_name="Status")
-    progress = cell("job_progress", verbose_name="Progress")
+    job = CellColumn("job_name", verbose_name="Job")
+    status = CellColumn("job_status", verbose_name="Status")
+    progress = CellColumn("job_progress", verbose_name="Progress")
     rate = tables.Column(verbose_name="A second", empty_values=(), attrs=NUMBER)
     left = tables.Column(verbose_name="Still", empty_values=(), attrs=NUMBER)
-    who = cell("job_who", verbose_name="Started by")
+    who = CellColumn("job_who", verbose_name="Started by")
     when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
 
     class Meta(ListTable.Meta):
@@ -230,11 +256,11 @@ class JobTable(ListTable):
 
 
 class FailureTable(ListTable):
-    thumbnail = cell("failure_thumbnail", verbose_name="Preview")
-    name = cell("failure_name", verbose_name="Name")
-    reason = cell("failure_reason", verbose_name="Reason")
+    thumbnail = CellColumn("failure_thumbnail", verbose_name="Preview")
+    name = CellColumn("failure_name", verbose_name="Name")
+    reason = CellColumn("failure_reason", verbose_name="Reason")
     tries = tables.Column(accessor="attempts", verbose_name="Tries", attrs=NUMBER)
-    state = cell("failure_state", verbose_name="State")
+    state = CellColumn("failure_state", verbose_name="State")
     when = tables.Column(accessor="created_at", verbose_name="Last try", attrs=NUMBER)
 
     class Meta(ListTable.Meta):

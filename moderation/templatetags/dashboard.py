@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
 from django.contrib.messages.storage.base import Message
+from django.http import QueryDict
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.urls import reverse
@@ -76,8 +78,12 @@ STATES = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str, label: str = "") -> SafeString:
-    """An icon of the sprite; decorative unless it has a label."""
+    """An icon of the sprite; decorative unless it has a label.
+
+    Made once each: a page has a hundred, and the address of a static file is long to find.
+    """
     href = static("icons.svg")
     if label:
         return format_html(
@@ -228,7 +234,12 @@ def address(context: RequestContext, **changes: object) -> str:
 def from_here(context: RequestContext) -> str:
     """What a link out of a list carries along, so that the video's page knows its neighbours:
     filters and order, not the page."""
-    query = context["request"].GET.copy()
+    return origin(context["request"].META.get("QUERY_STRING", ""))
+
+
+@lru_cache(maxsize=64)  # each row of a list asks
+def origin(list_query: str) -> str:
+    query = QueryDict(list_query, mutable=True)
     for name in ("page", "per_page", "after", "before", "columns", "view"):
         query.pop(name, None)
     return urlencode({"from": query.urlencode()})
