@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from math import ceil
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -153,9 +154,9 @@ def waits() -> list[Wait]:
 
 
 def quantile(values: Iterable[float], part: float) -> float:
-    """The value that ``part`` of them do not exceed."""
+    """The least of the values that ``part`` of them do not exceed (the nearest rank)."""
     ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(part * len(ordered)))], 3)
+    return round(ordered[max(0, ceil(part * len(ordered)) - 1)], 3)
 
 
 # --- Kept between two counts --------------------------------------------------------------------

@@ -18,6 +18,8 @@ from moderation.words import (
     bitrate_words,
     codec_words,
     container_words,
+    dimensions_words,
+    rate_words,
     rough_span_words,
     size_words,
 )
@@ -129,7 +131,7 @@ class VideoTable(ListTable):
         pass
 
     def render_dimensions(self, record: Attachment) -> str:
-        return f"{record.width} × {record.height}"
+        return dimensions_words(record.video_dimensions)
 
     def render_codec(self, record: Attachment) -> SafeString:
         return format_html(
@@ -236,8 +238,8 @@ class JobTable(ListTable):
     job = CellColumn("job_name", verbose_name="Job")
     status = CellColumn("job_status", verbose_name="Status")
     progress = CellColumn("job_progress", verbose_name="Progress")
-    rate = tables.Column(verbose_name="A second", empty_values=(), attrs=NUMBER)
-    left = tables.Column(verbose_name="Still", empty_values=(), attrs=NUMBER)
+    rate = tables.Column(verbose_name="Per second", empty_values=(), attrs=NUMBER)
+    left = tables.Column(verbose_name="Time left", empty_values=(), attrs=NUMBER)
     who = CellColumn("job_who", verbose_name="Started by")
     when = tables.Column(accessor="created_at", verbose_name="When", attrs=NUMBER)
 
@@ -246,7 +248,7 @@ class JobTable(ListTable):
 
     def render_rate(self, record: Any) -> str:
         rate = record.progress.rate_per_second
-        return f"{rate:.1f}" if rate else DASH
+        return rate_words(rate) if rate else DASH
 
     def render_left(self, record: Any) -> str:
         return rough_span_words(record.progress.eta_seconds) or DASH

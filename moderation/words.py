@@ -1,8 +1,11 @@
 """How the pages say things: sizes, times, codecs, outcomes, scopes of a list."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
 
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from chat.errors import OUTCOMES
 
@@ -27,12 +30,16 @@ CODECS = {
     "wmv3": "WMV 9",
     "vc1": "VC-1",
     "aac": "AAC",
+    "mp2": "MP2",
     "mp3": "MP3",
     "opus": "Opus",
     "vorbis": "Vorbis",
     "flac": "FLAC",
     "ac3": "AC-3",
     "eac3": "E-AC-3",
+    "amr_nb": "AMR",
+    "wmav2": "WMA 2",
+    "pcm_s16le": "PCM",
 }
 CONTAINERS = {
     "mp4": "MP4",
@@ -47,6 +54,10 @@ CONTAINERS = {
     "asf": "WMV",
     "3gp": "3GP",
 }
+
+
+# Zero width non-joiner and joiner: between letters of Persian or Hindi, in pictures of a family.
+JOINERS = "\u200c\u200d"
 
 
 def codec_words(codec: str) -> str:
@@ -76,6 +87,21 @@ def bitrate_words(kbps: int | None) -> str:
     if kbps is None:
         return ""
     return f"{kbps} kbit/s" if kbps < 1000 else f"{kbps / 1000:.1f} Mbit/s"
+
+
+def dimensions_words(dimensions: tuple[int, int] | None) -> str:
+    """``1280 × 720``; empty where they are unknown."""
+    return "{} × {}".format(*dimensions) if dimensions else ""
+
+
+def seconds_words(seconds: float | None) -> str:
+    """The exact number beside the rounded one: ``4.01 s``, ``36,000 s``."""
+    return "" if seconds is None else f"{round(seconds, 2):,g} s"
+
+
+def rate_words(a_second: float | None) -> str:
+    """``7.2``; a dash where nothing was measured."""
+    return f"{a_second:,.1f}" if a_second else "–"
 
 
 def duration_words(seconds: float | None) -> str:
@@ -121,6 +147,40 @@ def outcome_words(code: str) -> str:
     """The operator's sentence of an outcome code; empty for a code of another version."""
     outcome = OUTCOMES.get(code)
     return outcome.operator if outcome else ""
+
+
+def visible(name: str) -> str:
+    """A name whose invisible characters are seen: what turns the direction of writing around, or
+    has no width, can make one name look like another.  Joiners stay where a script or a picture
+    of several signs needs them."""
+    return "".join(
+        letter
+        if letter.isprintable() or (letter in JOINERS and not before.isascii())
+        else "\N{REPLACEMENT CHARACTER}"
+        for before, letter in pairwise(f" {name}")
+    )
+
+
+def details_words(details: dict[str, Any]) -> str:
+    """The first facts of an entry's details, short enough for one line."""
+    facts = [fact_words(name, value) for name, value in details.items()]
+    return Truncator(", ".join(filter(None, facts)) or "Details").chars(60)
+
+
+def fact_words(name: str, value: object) -> str:
+    """``kinds: preview``, ``time: 2.5 s``, ``again``; nothing for what says nothing."""
+    if name == "batch" or value is None or value is False or isinstance(value, dict):
+        return ""
+    label = name.removesuffix("_seconds").replace("_", " ")
+    if value is True:
+        return label
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    elif name.endswith("_seconds") and isinstance(value, int | float):
+        value = duration_words(value)
+    elif name in ("size", "bytes") and isinstance(value, int):
+        value = size_words(value)
+    return f"{label}: {value}"
 
 
 def count_words(count: int, limit: int, singular: str, plural: str = "") -> str:

@@ -327,13 +327,38 @@ def test_no_line_of_the_log_has_a_token(line: str, arguments: tuple[object, ...]
 # --- Icons ---------------------------------------------------------------------------------------
 
 
-def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
+def test_the_sprite_has_the_icons_that_pages_name_and_no_others() -> None:
     """A name that is not there shows as nothing, and nobody is told."""
-    there = set(re.findall(r'<symbol id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text()))
+    there = re.findall(r'<symbol id="([^"]+)"', (ROOT / "static" / "icons.svg").read_text())
     named = {symbol for symbol, _word in STATES.values()} | {place.icon for place in PLACES}
     for template in (ROOT / "templates").rglob("*.html"):
         named.update(re.findall(r'{% icon "([^"]+)"', template.read_text()))
-    assert named <= there
+    palette = (ROOT / "moderation" / "views" / "palette.py").read_text()
+    named.update(name for name in there if f'"{name}"' in palette)
+    assert sorted(there) == sorted(named)
+
+
+# --- Style sheets --------------------------------------------------------------------------------
+
+# Classes that a name is put into: of states, columns, cells of a job's map, tiles and charts.
+MADE_UP = re.compile(r"(state|col|cell|tile|chart|notice|plyr|htmx)-?_?_?")
+
+
+def test_style_sheets_have_no_rule_for_what_no_page_has() -> None:
+    sheets = [
+        re.sub(r"/\*.*?\*/", "", sheet.read_text(), flags=re.DOTALL)
+        for sheet in (ROOT / "static" / "css").glob("*.css")
+    ]
+    sources = [*(ROOT / "templates").rglob("*.*"), *(ROOT / "static" / "js").glob("*.js")]
+    sources += (ROOT / "moderation").rglob("*.py")
+    pages = "\n".join(source.read_text() for source in sources)
+    selectors = re.findall(r"([^{};]+)\{", "\n".join(sheets))
+    names = {name for selector in selectors for name in re.findall(r"[.#]([a-z][\w-]*)", selector)}
+    words = set(re.findall(r"[\w-]+", pages))
+    assert {name for name in names - words if not MADE_UP.match(name)} == set()
+    set_here = set(re.findall(r"(--(?!bs-|plyr-)[\w-]+):", "\n".join(sheets)))
+    used = set(re.findall(r"(--[\w-]+)\b(?!:)", "\n".join(sheets) + pages))
+    assert set_here - used == set()
 
 
 # --- Headers ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Template tags of the dashboard: icons, states, times and sizes."""
 
 import json
+import unicodedata
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -15,7 +16,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 
 from chat.models import Attachment
 from moderation import pictures, words
@@ -27,6 +27,12 @@ from moderation.progress import Progress
 
 register = template.Library()
 register.filter("size", words.size_words)
+register.filter("bitrate", words.bitrate_words)
+register.filter("dimensions", words.dimensions_words)
+register.filter("seconds_exactly", words.seconds_words)
+register.filter("rate", words.rate_words)
+register.filter("visible", words.visible)
+register.filter("details_words", words.details_words)
 register.filter("span", words.duration_words)
 register.filter("rough_span", words.rough_span_words)
 register.filter("codec", words.codec_words)
@@ -159,11 +165,20 @@ def number(value: int) -> str:
 
 @register.simple_tag
 def short_name(name: str) -> SafeString:
-    """A file name that loses its middle, never its end, when room is short."""
+    """A file name that loses its middle, never its end, when room is short.
+
+    One that is read from the right stays in one piece, since two pieces side by side would be
+    read in the wrong order; and no letter is taken from its accents.
+    """
+    name = words.visible(name)
     cut = max(0, len(name) - NAME_TAIL)
-    return format_html(
-        '<span class="short-name"><bdi>{}</bdi><bdi>{}</bdi></span>', name[:cut], name[cut:]
-    )
+    while cut > 0 and unicodedata.category(name[cut])[0] == "M":
+        cut -= 1
+    if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name):
+        cut = 0
+    head, tail = name[:cut], name[cut:]
+    shape = "<bdi>{}</bdi><bdi>{}</bdi>" if head else "{}<bdi>{}</bdi>"
+    return format_html(f'<span class="short-name">{shape}</span>', head, tail)
 
 
 @register.simple_tag
@@ -294,17 +309,6 @@ def query(name: str, value: str) -> str:
 @register.filter
 def pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-@register.filter
-def details_words(details: dict[str, Any]) -> str:
-    """The first facts of an entry's details, short enough for one line."""
-    facts = [
-        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in details.items()
-        if not isinstance(value, dict)
-    ]
-    return Truncator(", ".join(facts) or "Details").chars(60)
 
 
 @register.inclusion_tag("moderation/_bar.html")

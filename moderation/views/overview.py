@@ -1,8 +1,8 @@
 """The overview: what waits for somebody now, and what the archive is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from chat.models import Attachment, ReportCase
-from moderation.figures import Figures, latest_figures
+from moderation.figures import DAYS, LARGEST, LATEST, Figures, Wait, day_words, latest_figures
 from moderation.filters import day_start
 from moderation.long_lists import bounded_counts
 from moderation.models import Job
@@ -24,9 +24,11 @@ COUNT_LIMIT = 999
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for somebody: ``rows`` are those that its address lists."""
+    """What waits for somebody: ``rows`` are those that its address lists, and no others;
+    ``meaning`` says which they are."""
 
     words: str
+    meaning: str
     state: str
     address: str
     rows: QuerySet[Any]
@@ -36,17 +38,17 @@ class Waiting:
 class Chart:
     """One chart and the table behind it.
 
-    ``unit`` is count, bytes or seconds; each row has its name, the address of the videos it
-    counts, and a value for each of ``columns``.
+    ``unit`` is count, bytes or seconds; ``columns`` are (words, meaning); each row has its name,
+    the address of the videos it counts, and a value for each column.
     """
 
     title: str
     kind: str
     unit: str
+    note: str
     head: str
-    columns: list[str]
+    columns: list[tuple[str, str]]
     rows: list[tuple[str, str, Sequence[float]]]
-    note: str = ""
 
 
 @dashboard_page
@@ -72,39 +74,50 @@ def waiting() -> list[Waiting]:
     today = timezone.now().date()
     yesterday = (today - timedelta(days=1)).isoformat()
     videos = Attachment.objects.videos()
-    quarantined = videos.filter(visibility=Attachment.Visibility.QUARANTINED)
     states = Attachment.ProcessingState
-    stuck = videos.filter(processing_state=states.PROCESSING, created_at__lt=day_start(today))
     jobs = reverse("moderation:jobs")
-    reported = Attachment.objects.filter(report_case__in=ReportCase.objects.open())
     return [
-        Waiting("Reported", "reported", videos_address(reported="open"), reported),
         Waiting(
-            "In quarantine, to be decided",
+            "Reported",
+            "with open reports",
+            "reported",
+            videos_address(reported="open"),
+            Attachment.objects.filter(report_case__in=ReportCase.objects.open()),
+        ),
+        Waiting(
+            "In quarantine",
+            "to be restored or removed",
             "quarantined",
             videos_address(visibility="quarantined"),
-            quarantined,
+            videos.filter(visibility=Attachment.Visibility.QUARANTINED),
         ),
         Waiting(
             "Failed",
+            "could not be read",
             "failed",
             videos_address(state="failed"),
             videos.filter(processing_state=states.FAILED),
         ),
         Waiting(
-            "Stuck in processing since yesterday",
+            "Stuck",
+            "from before today, never processed",
             "stuck",
-            videos_address(state="processing", date_to=yesterday),
-            stuck,
+            videos_address(state="pending", date_to=yesterday),
+            videos.filter(processing_state=states.PENDING, created_at__lt=day_start(today)),
         ),
         Waiting(
-            "Not processed yet",
-            "pending",
-            videos_address(state="pending"),
-            videos.filter(processing_state=states.PENDING),
+            "Jobs running",
+            "planning or at work",
+            "running",
+            f"{jobs}?status=running",
+            Job.objects.filter(status__in=[Job.Status.PLANNING, Job.Status.RUNNING]),
         ),
         Waiting(
-            "Jobs running or paused", "running", f"{jobs}?status=running", Job.objects.unfinished()
+            "Jobs paused",
+            "until somebody resumes them",
+            "paused",
+            f"{jobs}?status=paused",
+            Job.objects.filter(status=Job.Status.PAUSED),
         ),
     ]
 
@@ -123,32 +136,38 @@ def charts(figures: Figures) -> list[Chart]:
     def day(key: str) -> str:
         return videos_address(date_from=key, date_to=key)
 
+    last_days = f"the last {DAYS} days, by upload"
+    days = [(part.words, day(part.key), part) for part in figures.days]
     made = [
         Chart(
             "Videos by day",
             "bar",
             "count",
+            last_days,
             "Day",
-            ["Videos"],
-            [(part.words, day(part.key), [part.videos]) for part in figures.days],
+            [("Videos", "")],
+            [(words, address, [part.videos]) for words, address, part in days],
         ),
         Chart(
             "Bytes by day",
             "bar",
             "bytes",
+            last_days,
             "Day",
-            ["Bytes"],
-            [(part.words, day(part.key), [part.bytes]) for part in figures.days],
+            [("Bytes", "")],
+            [(words, address, [part.bytes]) for words, address, part in days],
         ),
     ]
+    largest = f"the {LARGEST} that take most"
     shares = (
-        ("Codecs", "count", "Codec", "codec", "", figures.codecs),
-        ("Containers", "count", "Container", "container", "", figures.containers),
-        ("Storage by conversation", "bytes", "Conversation", "conversation", "#",
+        ("Codecs", "count", "of the video stream", "Codec", "codec", "", figures.codecs),
+        ("Containers", "count", "of the stored file", "Container", "container", "",
+         figures.containers),
+        ("Storage by conversation", "bytes", largest, "Conversation", "conversation", "#",
          figures.conversations),
-        ("Storage by uploader", "bytes", "Uploader", "uploader", "", figures.uploaders),
+        ("Storage by uploader", "bytes", largest, "Uploader", "uploader", "", figures.uploaders),
     )  # fmt: skip
-    for title, unit, head, name, prefix, parts in shares:
+    for title, unit, note, head, name, prefix, parts in shares:
         rows: list[tuple[str, str, Sequence[float]]] = [
             (
                 part.words,
@@ -157,21 +176,32 @@ def charts(figures: Figures) -> list[Chart]:
             )
             for part in parts
         ]
+        rows.sort(key=lambda row: row[2][0], reverse=True)
         column = "Videos" if unit == "count" else "Bytes"
-        made.append(Chart(title, "shares", unit, head, [column], rows))
+        made.append(Chart(title, "shares", unit, note, head, [(column, "")], rows))
     if figures.waits:
-        made.append(
-            Chart(
-                "From upload to storyboard",
-                "line",
-                "seconds",
-                "Day of upload",
-                ["Half of them", "95 % of them"],
-                [
-                    (wait.day, day(wait.day), [wait.median_seconds, wait.slow_seconds])
-                    for wait in figures.waits
-                ],
-                note="Of the latest 10,000 storyboards: within so long they were made.",
-            )
-        )
+        made.append(waiting_times(figures.waits, day))
     return made
+
+
+def waiting_times(waits: Sequence[Wait], day: Callable[[str], str]) -> Chart:
+    """``day`` makes the address of the videos of one."""
+    return Chart(
+        "From upload to storyboard",
+        "line",
+        "seconds",
+        f"of the latest {LATEST:,} storyboards that were made within a day",
+        "Day of upload",
+        [
+            ("Half of them", "Half of the day’s storyboards were there after so long, or sooner"),
+            ("95 % of them", "95 % of the day’s storyboards were there after so long, or sooner"),
+        ],
+        [
+            (
+                day_words(date.fromisoformat(wait.day)),
+                day(wait.day),
+                [wait.median_seconds, wait.slow_seconds],
+            )
+            for wait in waits
+        ],
+    )

@@ -4,8 +4,9 @@
 const { Chart } = window;
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const LONGEST_NAME = 26;
 
-// As the server writes them (moderation.words).
+// For the axes, whose numbers are round; all others are the words of the table.
 function words(unit, value) {
   if (unit === "bytes") {
     let power = 0;
@@ -30,7 +31,23 @@ function read(figure) {
   };
 }
 
-function options(figure, { links, texts, series }) {
+const shortened = (words) => (words.length > LONGEST_NAME ? `${words.slice(0, LONGEST_NAME - 1)}…` : words);
+
+const numbersAtTheEnds = {
+  id: "numbersAtTheEnds",
+  afterDatasetsDraw({ ctx, canvas }) {
+    const chart = Chart.getChart(canvas);
+    const { texts } = chart.config.data;
+    ctx.save();
+    ctx.fillStyle = style("--quiet");
+    ctx.font = `${Chart.defaults.font.size}px ${Chart.defaults.font.family}`;
+    ctx.textBaseline = "middle";
+    chart.getDatasetMeta(0).data.forEach(({ x, y }, at) => ctx.fillText(texts[at][0], x + 8, y));
+    ctx.restore();
+  },
+};
+
+function options(figure, { labels, links, texts, series }) {
   const { chart: kind, unit } = figure.dataset;
   const lying = kind === "shares";
   const numbers = {
@@ -40,12 +57,18 @@ function options(figure, { links, texts, series }) {
     ticks: { color: style("--quiet"), maxTicksLimit: 5, padding: 8, precision: 0, callback: (value) => words(unit, value) },
   };
   const names = {
-    border: { color: style("--line") },
+    border: { display: !lying, color: style("--line") },
     grid: { display: false },
     ticks: { color: style(lying ? "--text" : "--quiet"), maxRotation: 0, autoSkip: !lying, autoSkipPadding: 24 },
   };
+  // Lying bars end in their number; an axis would say it twice.
+  if (lying) {
+    numbers.display = false;
+    names.ticks.callback = (_value, at) => shortened(labels[at]);
+  }
   return {
     animation: false,
+    layout: { padding: { right: lying ? 64 : 0 } },
     responsive: true,
     maintainAspectRatio: false,
     indexAxis: lying ? "y" : "x",
@@ -78,13 +101,14 @@ function draw(figure) {
     borderColor: colours[at],
     borderWidth: line ? 2 : 0,
     borderRadius: 2,
-    maxBarThickness: 18,
+    maxBarThickness: 14,
     pointRadius: found.labels.length > 20 ? 0 : 3,
   }));
   return new Chart(figure.querySelector("canvas"), {
     type: line ? "line" : "bar",
-    data: { labels: found.labels, datasets },
+    data: { labels: found.labels, texts: found.texts, datasets },
     options: options(figure, found),
+    plugins: figure.dataset.chart === "shares" ? [numbersAtTheEnds] : [],
   });
 }
 

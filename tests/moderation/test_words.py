@@ -7,14 +7,20 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from moderation.form_fields import ClockField
-from moderation.templatetags.dashboard import details_words, short_name
+from moderation.templatetags.dashboard import short_name
 from moderation.words import (
     ago_words,
+    bitrate_words,
     count_words,
+    details_words,
+    dimensions_words,
     duration_words,
     outcome_words,
+    rate_words,
     rough_span_words,
+    seconds_words,
     size_words,
+    visible,
 )
 
 
@@ -102,6 +108,28 @@ def test_outcomes_of_other_versions_have_no_words() -> None:
     assert outcome_words("of_another_version") == ""
 
 
+def test_facts_of_a_video() -> None:
+    assert bitrate_words(820) == "820 kbit/s"
+    assert bitrate_words(1161) == "1.2 Mbit/s"
+    assert dimensions_words((1280, 720)) == "1280 × 720"
+    assert dimensions_words(None) == ""
+    assert [seconds_words(value) for value in (None, 0, 4.013, 36000.0)] == [
+        "", "0 s", "4.01 s", "36,000 s",
+    ]  # fmt: skip
+    assert [rate_words(value) for value in (None, 7.24, 1234)] == ["–", "7.2", "1,234.0"]
+
+
+def test_names_that_are_no_plain_latin() -> None:
+    """One that is read from the right stays whole, accents stay on their letter, and what cannot
+    be seen is made visible."""
+    assert "<bdi>הסרטון של החתונה.mov</bdi></span>" in short_name("הסרטון של החתונה.mov")
+    assert "<bdi>n\u0303ords.mp4</bdi>" in short_name("a man\u0303ords.mp4")
+    assert "\ufffdgpj.exe" in short_name("photo\u202egpj.exe").replace("</bdi><bdi>", "")
+    assert "<bdi>x</bdi></span>" in short_name("x")
+    assert visible("a\u200db\nc") == "a\ufffdb\ufffdc"
+    assert visible("\U0001f468\u200d\U0001f469.mp4") == "\U0001f468\u200d\U0001f469.mp4"
+
+
 def test_short_names_keep_their_end() -> None:
     assert short_name("a<b>.mp4").count("&lt;") == 1
     assert "<bdi>holiday (fi</bdi><bdi>nal).webm</bdi>" in short_name("holiday (final).webm")
@@ -137,5 +165,8 @@ def test_what_is_no_clock_time(text: str) -> None:
 
 def test_details_in_one_line() -> None:
     details = {"kinds": ["preview", "storyboard"], "size": 12, "changes": {"title": ["a", "b"]}}
-    assert details_words(details) == "kinds: preview, storyboard, size: 12"
+    assert details_words(details) == "kinds: preview, storyboard, size: 12 B"
+    reported = {"reason": "hate", "time_seconds": 2.5, "again": True}
+    assert details_words(reported) == "reason: hate, time: 2.5 s, again"
+    assert details_words({"time_seconds": None, "again": False, "batch": "f00"}) == "Details"
     assert details_words({}) == "Details"
