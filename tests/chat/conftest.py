@@ -16,6 +16,7 @@ from chat.models import Attachment, Conversation, Message
 from chat.rendition import Rendition
 from chat.services import resumable
 from chat.services.activity import Actor
+from chat.services.video_service import VideoProcessingService
 from tests.chat.tus import Tus
 from tests.clips import clip
 
@@ -141,3 +142,23 @@ def tus(as_member: APIClient, conversation: Conversation) -> Tus:
 @pytest.fixture
 def content() -> bytes:
     return clip().read_bytes()
+
+
+@pytest.fixture(params=["libav", "ffmpeg"])
+def engine(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Either engine, in use."""
+    settings.MEDIA_ENGINE = request.param
+    return str(request.param)
+
+
+@pytest.fixture
+def ready(legacy_video: Callable[..., Attachment]) -> Callable[..., Attachment]:
+    """Stores a clip and makes it ready."""
+
+    def make(path: Path | None = None) -> Attachment:
+        attachment = legacy_video(path)
+        prepared = VideoProcessingService().process_video_attachment(attachment)
+        assert prepared.ok, prepared.error
+        return Attachment.objects.get(pk=attachment.pk)
+
+    return make
