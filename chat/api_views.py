@@ -1,11 +1,13 @@
 """What every view of the API shares: the base class, the pages of lists, ids in paths."""
 
 import hashlib
+import io
 import re
 from collections.abc import Iterable
 from functools import partial
 from typing import IO, Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -21,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chat.http_range import conditional
+from chat.services import uploads
 from chat.services.activity import Actor
 from chat.throttling import Throttle, count_address
 
@@ -94,6 +97,19 @@ class ApiRenderer(JSONRenderer):
         return rendered
 
 
+class ApiRequest(Request):
+    """DRF's, which takes a body without Content-Length for an empty one."""
+
+    _stream: Any
+
+    def _load_stream(self) -> None:
+        super()._load_stream()  # type: ignore[misc]  # the stubs do not have it
+        if self._stream is None and uploads.is_chunked(self._request):
+            whole = uploads.whole_body(self._request, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            self._request._body = whole  # where Django keeps it, and DRF takes it
+            self._stream = io.BytesIO(whole) if whole else None
+
+
 class ApiView(APIView):
     """JSON or form fields in, JSON out; answers belong to one user and are not kept."""
 
@@ -104,6 +120,15 @@ class ApiView(APIView):
 
     def scope_of(self, request: Request) -> str:
         return self.throttle_scope or ("read" if request.method in SAFE_METHODS else "write")
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        return ApiRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
 
     def perform_authentication(self, request: Request) -> None:
         count_address(request)

@@ -252,6 +252,20 @@ def body_of(request: HttpRequest, limit: int) -> Body | None:
     return None
 
 
+def whole_body(request: HttpRequest, limit: int) -> bytes:
+    """All of a body without files.
+
+    Raises:
+        VideoError: ``too_large``.
+        ChatError: ``incomplete_body``.
+    """
+    body = body_of(request, limit)
+    if body is None:
+        return b""
+    with stalls_end(request):
+        return b"".join(iter(body.read, b""))
+
+
 @contextlib.contextmanager
 def stalls_end(request: HttpRequest) -> Iterator[None]:
     """Within the block a client that sends nothing for UPLOAD_STALL_SECONDS counts as gone.

@@ -1,5 +1,6 @@
 """How errors leave the API, whatever their cause."""
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from chat import urls_auth, urls_video, views_chat
 from chat.errors import API_ERRORS, OUTCOMES
 from chat.models import Conversation
+from tests.conftest import PASSWORD
 
 LIST = "/api/chat/conversations/"
 GUIDE = Path(__file__).parents[2] / "docs" / "VIDEO_ATTACHMENT_GUIDE.md"
@@ -89,6 +91,45 @@ def test_addresses_that_do_not_exist(as_owner: APIClient) -> None:
         response = as_owner.get(path)
         assert response.status_code == 404
         assert response.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_without_the_last_slash_the_same_request_is_sent_on(
+    debug: bool, as_owner: APIClient, settings: Any
+) -> None:
+    settings.DEBUG = debug
+    for method in ("get", "post", "patch", "delete"):
+        response = getattr(as_owner, method)("/api/chat/conversations?page_size=1")
+        assert response.status_code == 308
+        assert response.headers["Location"] == "/api/chat/conversations/?page_size=1"
+    sent = as_owner.post(LIST.rstrip("/"), {"title": "Holiday"}, follow=True)
+    assert (sent.status_code, sent.json()["title"]) == (201, "Holiday")
+
+
+def chunked(client: APIClient, path: str, body: bytes, content_type: str) -> Any:
+    """As gunicorn hands on a body of unknown length."""
+    return client.generic(
+        "POST",
+        path,
+        body,
+        content_type=content_type,
+        CONTENT_LENGTH="",
+        HTTP_TRANSFER_ENCODING="chunked",
+        **{"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
+    )
+
+
+def test_a_body_of_unknown_length(as_owner: APIClient, as_nobody: APIClient, owner: Any) -> None:
+    made = chunked(as_owner, LIST, b'{"title": "Holiday"}', "application/json")
+    assert (made.status_code, made.json()["title"]) == (201, "Holiday")
+    form = f"username=owner&password={PASSWORD}".encode()
+    form_type = "application/x-www-form-urlencoded"
+    assert chunked(as_nobody, "/api/auth/token/", form, form_type).status_code == 200
+    path = f"{LIST}{made.json()['id']}/read/"
+    assert chunked(as_owner, path, b"", "application/json").status_code == 200
+    assert chunked(as_owner, path, b"[", "application/json").json()["code"] == "parse_error"
+    too_large = chunked(as_owner, LIST, b'{"title": "' + b"x" * 2_000_000, "application/json")
+    assert (too_large.status_code, too_large.json()["code"]) == (413, "too_large")
 
 
 def test_pages_keep_pages_of_their_own(as_owner: APIClient) -> None:

@@ -1,6 +1,7 @@
 """How many requests a minute, and what other origins may do."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -110,6 +111,17 @@ def test_an_upload_is_refused_before_its_bytes(
     assert_throttled(response)
     assert not response.wsgi_request._read_started
     assert stored_files() == []
+
+
+def test_the_guide_tells_the_rates() -> None:
+    text = (ROOT / "docs" / "VIDEO_ATTACHMENT_GUIDE.md").read_text()
+    rows = re.findall(r"^\| (\w+(?: \w+)?) \| ([0-9,]+) \|", text, re.MULTILINE)
+    told = {name.replace(" ", "_"): int(rate.replace(",", "")) for name, rate in rows}
+    (address,) = re.findall(r"all requests of one address together[^:]*: ([0-9,]+)\.", text)
+
+    expected = dict(configured.REQUESTS_PER_MINUTE)
+    assert int(address.replace(",", "")) == expected.pop("address")
+    assert told == expected
 
 
 COUNT = """
