@@ -4,6 +4,7 @@ A row is "METHOD": the statuses in the order of ``CAST``.  HEAD is as GET.  A me
 is refused to everybody: 401 without a token, 405 with one.
 """
 
+import re
 from typing import Any
 
 CAST = ("anonymous", "owner", "member", "outsider", "former", "staff", "moderator")
@@ -75,6 +76,12 @@ MATRIX: dict[str, Row] = {
     "api/schema/": {"GET": ALL},
     "api/docs/": {"GET": ALL, "OPTIONS": "405 405 405 405 405 405 405"},
 }
+
+
+def path_of(route: str, ids: dict[str, Any]) -> str:
+    """The address, with ``ids`` in the places of their names."""
+    return "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(ids[found[1]]), route)
+
 
 # Bodies that are taken where the person may; ``{video}`` is the bytes of a clip.
 BODIES: dict[str, dict[str, Any]] = {

@@ -1,6 +1,5 @@
 """Every API path, every method, everybody: see ``access_matrix``."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,12 +12,12 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from chat.models import Conversation, Participant
-from tests.chat.access_matrix import BODIES, CAST, MATRIX, PART, TUS_HEADERS
+from tests.chat.access_matrix import BODIES, CAST, MATRIX, PART, TUS_HEADERS, path_of
 from tests.chat.conftest import signed_in, undone
 from tests.clips import clip
 from tests.conftest import person
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PUBLIC = {"api/auth/token/", "api/schema/", "api/docs/"}
 
 
@@ -73,7 +72,7 @@ def test_who_may_do_what(
     clients["anonymous"] = as_nobody
     wrong = []
     for route in MATRIX:
-        path = "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(ids[found[1]]), route)
+        path = path_of(route, ids)
         for method in METHODS:
             statuses = expected(route, method)
             for name, status in zip(CAST, statuses, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from tests.chat.access_matrix import MATRIX
+from tests.chat.access_matrix import MATRIX, path_of
 from tests.chat.conftest import undone
 
 QUERIES = [
@@ -95,7 +95,7 @@ def test_no_server_error(
     route: str, ids: dict[str, Any], as_owner: APIClient, conversation: Any
 ) -> None:
     """An exception that no handler takes would come out of the test's client."""
-    path = "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(ids[found[1]]), route)
+    path = path_of(route, ids)
 
     def ask(method: str, address: str, *args: Any, **kwargs: Any) -> None:
         response = undone(partial(as_owner.generic, method, address, *args, **kwargs))

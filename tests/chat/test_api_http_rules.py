@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework.test import APIClient
 
-from tests.chat.access_matrix import BODIES, MATRIX
+from tests.chat.access_matrix import BODIES, MATRIX, path_of
 from tests.chat.conftest import undone
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE")
@@ -16,10 +16,6 @@ PAGE = "api/docs/"
 FILES = re.compile("/(download|stream|thumbnail|storyboard|preview)(/|.vtt)$")
 # In every answer, so that nothing of it is shown to somebody else or taken for another type.
 PRIVATE = {"Authorization", "Cookie"}
-
-
-def path_of(route: str, ids: dict[str, Any]) -> str:
-    return "/" + re.sub(r"<\w+:(\w+)>", lambda found: str(ids[found[1]]), route)
 
 
 def gets() -> Iterator[str]:

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from chat import video_list, views_video
 from chat.models import Attachment, Conversation, Message, Participant
 from chat.rendition import Rendition
+from tests.chat.access_matrix import MATRIX, path_of
 from tests.conftest import person
 
 LISTS = {  # path: queries
@@ -61,6 +62,45 @@ def test_constant_query_counts(
             results = body["results"] if isinstance(body, dict) else body
             assert len(results) >= (1 if rows == 1 else 50), path
             assert len(captured) == queries, (path, rows)
+
+
+def test_no_answer_to_get_takes_more_queries_with_more_rows(
+    ids: dict[str, Any],
+    conversation: Conversation,
+    owner: User,
+    as_owner: APIClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of every address there is, lists or not."""
+    monkeypatch.setattr(video_list, "FEW", 0)
+
+    def queries() -> dict[str, int]:
+        found = {}
+        for route in (route for route, row in MATRIX.items() if "GET" in row):
+            path = path_of(route, ids)
+            as_owner.get(path).close()  # the first visit is an entry of the activity log
+            with CaptureQueriesContext(connection) as captured:
+                response = as_owner.get(path)
+            response.close()
+            assert response.status_code == 200, route
+            found[route] = len(captured)
+        return found
+
+    grow(conversation, owner, 1)
+    few = queries()
+    grow(conversation, owner, 49)
+    for _ in range(10):
+        Attachment.objects.create(
+            conversation=conversation,
+            message_id=ids["message_id"],
+            uploaded_by=owner,
+            kind=Attachment.Kind.VIDEO,
+            size=1,
+            file="attachments/x",
+        )
+
+    assert queries() == few
+    assert max(few.values()) <= 6
 
 
 class TestAskingAgain:

@@ -140,26 +140,35 @@ print(taken)
 """
 
 
-def test_the_default_cache_is_shared_by_processes_and_counts_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", ["a folder", "redis"])
+def test_processes_count_together_and_exactly(
+    shared: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Those of one machine by default; those of several where they share a Redis."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATA_DIR": str(tmp_path),
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "WRITES_PER_MINUTE": "120",
     }
+    if shared == "redis":
+        environment["CACHE_URL"] = request.getfixturevalue("redis_url")
     if time.time() % 60 > 40:  # none of them may see the next minute begin
         time.sleep(61 - time.time() % 60)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", COUNT], cwd=ROOT, env=environment, stdout=subprocess.PIPE
+            [sys.executable, "-c", COUNT],
+            cwd=ROOT,
+            env={**environment, "DATA_DIR": str(tmp_path / host)},
+            stdout=subprocess.PIPE,
         )
-        for _ in range(3)
+        for host in (("a", "b", "c") if shared == "redis" else ("a", "a", "a"))
     ]
 
     taken = [int(process.communicate(timeout=60)[0]) for process in processes]
 
     assert sum(taken) == 120
-    assert not list(tmp_path.glob("db.sqlite3"))  # it is not the database that is written to
+    assert not list(tmp_path.rglob("db.sqlite3"))  # it is not the database that is written to
 
 
 class TestOtherOrigins:

@@ -330,6 +330,16 @@ def test_django_still_decides(site: Site) -> None:
     site.database(change.format("visible"))
     assert site.ask("GET", stream, token="")[0].status == 200
 
+    people = f"/api/chat/conversations/{site.conversation}/participants/"
+    guest = json.dumps({"participants": ["outsider"]})
+    _, found = site.ask("POST", people, guest, Content_Type="application/json")
+    (guest_id,) = (one["id"] for one in json.loads(found) if one["username"] == "outsider")
+    _, found = site.ask("GET", f"/api/chat/attachments/{video['id']}/", token=site.outsider)
+    theirs = re.sub(r"^https://[^/]+", "", json.loads(found)["stream_url"])
+    assert site.ask("GET", theirs, token="")[1] == clip().read_bytes()
+    assert site.ask("DELETE", f"{people}{guest_id}/", token=site.outsider)[0].status == 204
+    assert site.ask("GET", theirs, token="")[0].status == 404  # who left, at once
+
     name = site.database(f"print(Attachment.objects.get(pk={video['id']}).file.name)").strip()
     (site.folder / "data" / "media" / name).unlink()
     response, found = site.ask("GET", download)
@@ -341,14 +351,20 @@ def test_no_log_has_a_token_in_it(site: Site, video: dict[str, Any]) -> None:
     path, _, token = address.partition("?token=")
     for asked in (address, f"{address}x", f"{address}&conversation=%ff"):
         site.ask("GET", asked, token="", Range="bytes=0-1", Referer=f"https://x/{address}")
+    rename = "from django.db import connection; connection.cursor().execute('ALTER TABLE {}')"
+    site.database(rename.format("chat_participant RENAME TO elsewhere"))
+    assert site.ask("GET", address, token="")[0].status == 500
+    site.database(rename.format("elsewhere RENAME TO chat_participant"))
+    assert site.ask("GET", address, token="")[0].status == 200
     activity = site.database("print(list(ActivityLog.objects.values()))")
 
     eventually(  # as gunicorn does when the answer has gone
         "nginx and gunicorn have written all of them down",
-        lambda: site.logs().count(f"GET {path} ") >= 6,
+        lambda: site.logs().count(f"GET {path} ") >= 10,
         10,
     )
     lines = site.logs()
+    assert "Traceback" in lines  # of the error of ours: what it says of the request is here too
     secret = token.rpartition(":")[2]
     assert len(secret) > 20
     assert secret not in lines
