@@ -1,8 +1,10 @@
 """Jobs that are planned and worked on in the tests' own process."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 
 from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
@@ -10,6 +12,7 @@ from chat.services.activity import SYSTEM
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, steering
 from moderation.models import Job
+from moderation.progress import progress
 from moderation.scopes import Scope
 from moderation.steering import Pace
 
@@ -23,6 +26,22 @@ def start(scope: Scope | None = None, pace: Pace | None = None, kind: str = "met
 def finish(job: Job) -> Job:
     backfill.run_inline(job, lambda _progress: None)
     return job
+
+
+def run(scope: Scope | None = None, kind: str = "metadata") -> Job:
+    return finish(start(scope, kind=kind))
+
+
+def counts(job: Job) -> tuple[int, int, int]:
+    """Ready, failed, skipped."""
+    now = progress(job)
+    return now.ready, now.failed, now.skipped
+
+
+def posters() -> int:
+    """Stored ones."""
+    folder = Path(default_storage.path("posters"))
+    return sum(path.is_file() for path in folder.rglob("*"))
 
 
 def processed(**fields: Any) -> int:

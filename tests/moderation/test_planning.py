@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chat.models import ActivityLog, Attachment, Conversation
-from moderation import planning
+from chat.services.activity import SYSTEM
+from moderation import backfill, planning, steering
 from moderation.models import Job
 from moderation.progress import outcomes
 from moderation.scopes import Scope
@@ -98,3 +99,54 @@ def test_outdated_videos_are_found(
     video.refresh_from_db()
     assert video.pipeline_version == 2
     assert Scope(only="outdated").count("metadata") == 0
+
+
+def test_a_job_that_cannot_be_planned_fails_with_its_reason(legacy_video: MakeVideo) -> None:
+    job = Job.objects.create(
+        kind="metadata", scope={"filters": {"duration_min": "long"}}, started_from="dashboard"
+    )
+    backfill.plan(job)
+    assert job.status == Job.Status.FAILED
+    assert "duration_min" in job.error
+    entry = ActivityLog.objects.get(action=ActivityLog.Action.JOB_FINISHED)
+    assert entry.outcome == ActivityLog.Outcome.FAILED
+
+
+def test_planning_goes_on_where_it_stopped(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "PLAN_ITEMS", 2)
+    ids = [legacy_video().pk for _ in range(5)]
+    job = steering.create_job("metadata", Scope(), SYSTEM, "command")
+    backfill.plan(job, seconds=0)
+    assert (job.status, job.total) == (Job.Status.PLANNING, 2)
+    assert backfill.work_slice("a", job_id=job.pk) is False  # not before it is planned
+    backfill.plan(job)
+    assert (job.status, job.total) == (Job.Status.RUNNING, 5)
+    assert [pk for chunk in job.chunks.all() for pk in chunk.attachment_ids] == ids
+
+
+def test_a_small_job_is_cut_for_several_workers_a_large_one_into_chunks_of_500(
+    conversation: Conversation,
+) -> None:
+    def add(count: int) -> None:
+        Attachment.objects.bulk_create(
+            Attachment(conversation=conversation, original_name="x", size=1, kind="video")
+            for _ in range(count)
+        )
+
+    add(48)
+    assert start().chunks.count() == 10
+    add(12_000)
+    job = start()
+    assert job.total == 12_048
+    assert max(job.chunks.values_list("size", flat=True)) == 500
+
+
+def test_the_set_is_frozen_when_planned(legacy_video: MakeVideo) -> None:
+    legacy_video()
+    job = start()
+    late = legacy_video()
+    backfill.run_inline(job, lambda _progress: None)
+    late.refresh_from_db()
+    assert late.processing_state == "pending"
