@@ -183,6 +183,13 @@ OUTCOMES: dict[str, Outcome] = {
             "The storage refused or failed; see the log.",
         ),
         Outcome(
+            "storage_missing",
+            503,
+            False,
+            "The file could not be read just now. Try again later.",
+            "MEDIA_ROOT is missing or empty while rows name files in it: a disk is not mounted.",
+        ),
+        Outcome(
             "no_room",
             507,
             False,

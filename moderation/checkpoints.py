@@ -26,7 +26,10 @@ from moderation.scopes import Scope
 CHECKPOINT_SECONDS = 1.0
 STEERING_SECONDS = 0.5  # between looks at the job while a file is worked on
 # Outcomes that say nothing about the file: going on would only fail every other one as well.
-HALTING = {"media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room"}
+HALTING = {
+    "media_tools_missing", "media_sandbox_missing", "fingerprints_missing", "no_room",
+    "storage_missing",
+}  # fmt: skip
 # Those that may pass but had their second chance already (see ``with_second_chance``).
 TRIED_TWICE = {"time_limit"}
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ def local_path(file: FieldFile) -> Iterator[Path]:
     """The file itself on local storage, else a copy that is deleted afterwards.
 
     Raises:
-        VideoError: ``missing_file`` or ``storage_error``.
+        VideoError: ``missing_file``, ``storage_missing`` or ``storage_error``.
     """
     try:
         path = Path(file.path)
@@ -32,8 +33,21 @@ def local_path(file: FieldFile) -> Iterator[Path]:
     except ValueError as error:  # the row names no file
         raise VideoError("missing_file", "the row names no file") from error
     if not path.is_file():
+        refuse_unmounted(Path(file.storage.path("")))
         raise VideoError("missing_file", f"{file.name} is not stored")
     yield path
+
+
+def refuse_unmounted(root: Path) -> None:
+    """Where the whole storage is away, no file of it is lost.
+
+    Raises:
+        VideoError: ``storage_missing``, when the folder is not there or nothing is in it.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
+        if any(entries):
+            return
+    raise VideoError("storage_missing", f"{root} is missing or empty: is its disk mounted?")
 
 
 @contextlib.contextmanager

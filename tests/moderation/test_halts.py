@@ -60,3 +60,27 @@ def test_without_ffmpeg_nothing_is_marked_failed(legacy_video: MakeVideo, settin
     assert "no-such-ffprobe" in job.error
     video.refresh_from_db()
     assert video.processing_state == "pending"
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_a_storage_that_is_not_mounted_loses_no_video(
+    left: str, legacy_video: MakeVideo, settings: Any, tmp_path: Path
+) -> None:
+    videos = [legacy_video() for _ in range(3)]
+    gone = legacy_video()
+    Path(gone.file.path).unlink()
+    root, elsewhere = Path(settings.MEDIA_ROOT), tmp_path / "unmounted"
+    root.rename(elsewhere)
+    if left == "an empty folder":
+        root.mkdir()
+    job = run()
+    assert job.status == Job.Status.PAUSED
+    assert f"{root} is missing or empty" in job.error
+    assert counts(job) == (0, 0, 0)
+    assert set(Attachment.objects.values_list("processing_state", flat=True)) == {"pending"}
+    if left == "an empty folder":
+        root.rmdir()
+    elsewhere.rename(root)
+    assert steering.resume(job, SYSTEM)
+    assert counts(finish(job)) == (len(videos), 1, 0)
+    assert Failure.objects.get().code == "missing_file"
