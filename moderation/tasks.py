@@ -1,10 +1,12 @@
 """Wake-ups: what the queue carries.  Losing one, or having many, changes nothing but time."""
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from huey import crontab
 
@@ -30,8 +32,9 @@ def wake() -> None:
 
 
 def fill_up() -> None:
-    for _ in range(WAKE_UPS - JOBS.pending_count()):
-        work()
+    with queue_may_be_away():
+        for _ in range(WAKE_UPS - JOBS.pending_count()):
+            work()
 
 
 @task(JOBS)
@@ -51,15 +54,29 @@ def work() -> None:
 
 def ask_again() -> None:
     """Pass on a wake-up; of a storm of them, not each: the sweep would wait behind it."""
-    if JOBS.pending_count() < WAKE_UPS:
-        work()
+    with queue_may_be_away():
+        if JOBS.pending_count() < WAKE_UPS:
+            work()
 
 
 def wake_for_what_is_due() -> None:
     """Asked every few seconds where a consumer runs: a try that is due, a lease that ended or an
     hour that came is not to wait for the sweep."""
-    if not JOBS.pending_count() and Job.objects.with_work(timezone.now()).exists():
-        fill_up()
+    with queue_may_be_away():
+        if not JOBS.pending_count() and Job.objects.with_work(timezone.now()).exists():
+            fill_up()
+
+
+@contextlib.contextmanager
+def queue_may_be_away() -> Iterator[None]:
+    """Nobody is to suffer from that: what is to be done stands in the database, and is found
+    within seconds once the queue is back."""
+    try:
+        yield
+    except DatabaseError:
+        raise  # of Django: the database itself
+    except Exception as error:  # of whichever library speaks to the queue
+        logger.warning("The queue does not answer, what waits in it goes on later: %s", error)
 
 
 @periodic_task(crontab(minute="27"), apart=timedelta(minutes=30))

@@ -49,8 +49,8 @@ def postgresql_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
+    with redis_server() as server:
+        yield server.url
 
 
 def person(name: str, **fields: Any) -> User:

@@ -23,7 +23,7 @@ def main() -> int:
             print("On PostgreSQL and Redis:", flush=True)
             ran = subprocess.run(
                 [sys.executable, "-m", "pytest", "-m", "every_database", *sys.argv[1:]],
-                env={**os.environ, "DATABASE_URL": database, "HUEY_URL": queue},
+                env={**os.environ, "DATABASE_URL": database, "HUEY_URL": queue.url},
                 check=False,
             )
     except pytest.skip.Exception as missing:

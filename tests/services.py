@@ -132,34 +132,50 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
             running.stop()
 
 
-@contextmanager
-def redis_server() -> Iterator[str]:
-    """The URL of its first database."""
-    server = shutil.which("redis-server")
-    if server is None:
-        lacking("Redis")
-    with tempfile.TemporaryDirectory(prefix="offchat-redis-") as folder:
+class RedisServer:
+    """On a port of its own; stopped it forgets everything."""
+
+    def __init__(self, program: str, folder: str) -> None:
         port = free_port()
-        flags = ["--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
-        flags += ["--save", "", "--appendonly", "no", "--databases", "4096"]
-        process = subprocess.Popen(
-            [server, *flags],
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
+        self.command += ["--save", "", "--appendonly", "no", "--databases", "4096"]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        process = self.process = subprocess.Popen(
+            self.command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=end_with_tests,
         )
+        eventually(
+            "Redis answers",
+            lambda: answers(process, lambda: redis.Redis.from_url(self.url).ping()),
+            20,
+        )
+
+    def stop(self) -> None:
+        if self.process is not None:
+            stop(self.process)
+            self.process = None
+
+
+@contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A running one."""
+    program = shutil.which("redis-server")
+    if program is None:
+        lacking("Redis")
+    with tempfile.TemporaryDirectory(prefix="offchat-redis-") as folder:
+        running = RedisServer(program, folder)
         try:
-            url = f"redis://127.0.0.1:{port}/0"
-            eventually(
-                "Redis answers",
-                lambda: answers(process, lambda: redis.Redis.from_url(url).ping()),
-                20,
-            )
-            yield url
+            running.start()
+            yield running
         finally:
-            stop(process)
+            running.stop()
 
 
 def answers(process: "subprocess.Popen[bytes]", ask: Callable[[], object]) -> bool:

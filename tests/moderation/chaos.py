@@ -48,6 +48,7 @@ from tests.moderation.chaos_site import (
     live_now,
     now,
 )
+from tests.moderation.consumers import drain
 from tests.moderation.installation import Installation, Process
 from tests.running import eventually
 from tests.services import PostgresqlServer, own_database, postgresql_server, redis_server
@@ -185,8 +186,7 @@ class Chaos:
     def start_consumer(self) -> None:
         consumer = self.site.start("run_huey", "--queue", "jobs", "--workers", "2")
         self.consumers.append(consumer)
-        # A pipe that nobody reads would stop it.
-        threading.Thread(target=drain, args=[consumer], daemon=True).start()
+        drain(consumer)
 
     def stop_consumers(self) -> None:
         for consumer in self.consumers:
@@ -252,12 +252,6 @@ class Chaos:
         return eventually(what, condition, max(left, 1))
 
 
-def drain(process: Process) -> None:
-    if process.stdout is not None:
-        for _line in process.stdout:
-            pass
-
-
 def on_sqlite(folder: Path, plan: Plan) -> Figures:
     with a_site(folder, plan, DATABASE_URL="", HUEY_URL="") as site:
         return Chaos(site, plan, None).run()
@@ -298,8 +292,8 @@ def main() -> None:
                 found.append(on_sqlite(folder / name, plan))
             else:
                 plan = Plan(**options, consumers=2, workers=3)
-                redis_url = at_the_end.enter_context(redis_server())
-                found.append(on_postgresql(folder / name, plan, redis_url))
+                queue = at_the_end.enter_context(redis_server())
+                found.append(on_postgresql(folder / name, plan, queue.url))
             print(table(found), flush=True)
             check(found[-1], plan)
 

@@ -1,5 +1,6 @@
 """Installations with legacy videos, and their consumers, for tests with real processes."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,17 @@ def start_job(site: Installation, items_per_second: float | None = None) -> int:
 
 def start_consumer(site: Installation, queue: str = "jobs") -> Process:
     return site.start("run_huey", "--queue", queue)
+
+
+def drain(process: Process) -> None:
+    """Read what it says from now on: a pipe that nobody reads would stop it in the end."""
+
+    def read() -> None:
+        if process.stdout is not None:
+            for _line in process.stdout:
+                pass
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 def stop_consumer(process: Process) -> str:

@@ -18,13 +18,14 @@ from tests.moderation.consumers import (
     STATUS,
     archive,
     assert_each_was_done_once,
+    drain,
     start_consumer,
     start_job,
     wait_until_some_are_done,
 )
 from tests.moderation.installation import Installation, Process, installation
 from tests.running import eventually
-from tests.services import own_database, own_redis_database
+from tests.services import own_database, own_redis_database, redis_server
 
 VIDEOS = 40
 ITEMS_PER_SECOND = 10  # so that a job can be disturbed, however fast the machine
@@ -102,6 +103,28 @@ def test_a_killed_consumer_on_postgresql_is_followed_by_one_that_finishes(
     site.wait_for(STATUS, "done", seconds=30)
     stop(consumer)
     assert_each_was_done_once(site)
+
+
+def test_a_queue_that_goes_away_costs_time_only(tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": "", "JOB_LEASE_SECONDS": str(LEASE_SECONDS)}
+    with (
+        redis_server() as queue,
+        installation(tmp_path / "data", HUEY_URL=queue.url, **settings) as site,
+    ):
+        source = str(archive(tmp_path / "archive", VIDEOS))
+        site.manage("import_videos", source, "--conversation", "A", "--user", "admin", "--create")
+        consumer = start_consumer(site)
+        drain(consumer)  # it complains about each look at a queue that is away
+        job = start_job(site, ITEMS_PER_SECOND)
+        wait_until_some_are_done(site)
+        queue.stop()
+        assert f"Job {job}: paused." in site.manage("jobs", "pause", str(job))
+        assert f"Job {job}: running." in site.manage("jobs", "resume", str(job))
+        queue.start()  # the wake-ups are gone
+        site.wait_for(STATUS, "done", seconds=120)
+        consumer.send_signal(signal.SIGINT)
+        assert consumer.wait(20) == 0
+        assert_each_was_done_once(site)
 
 
 # --- Two machines -------------------------------------------------------------------------------
