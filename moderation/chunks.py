@@ -89,6 +89,8 @@ class Claim:
     is_retry: bool = False
     skips: Mapping[str, list[int]] = field(default_factory=dict)
     renew_at: float = 0.0  # of time.monotonic: half of the lease is over
+    others: int = 0  # jobs that waited for a worker as well
+    claimed_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_open(self) -> bool:
@@ -169,7 +171,15 @@ class Claim:
                 _set_apart(chunk)
                 chunk.save()
             # No lease: it is over, whatever another machine's clock says.
-            self._still_mine().update(owner="", lease_until=None)
+            if self._still_mine().update(owner="", lease_until=None):
+                self._let_others_catch_up()
+
+    def _let_others_catch_up(self) -> None:
+        """The job has its next turn when each that waited could have had as long a one: a slice
+        ends with the item in work, which may be a transcode of minutes."""
+        taken_seconds = (time.monotonic() - self.claimed_at) * self.others
+        turn_at = timezone.now() + timedelta(seconds=taken_seconds)
+        Job.objects.filter(pk=self.job.pk, turn_at__lt=turn_at).update(turn_at=turn_at)
 
     def _skips_with(self, tally: Tally) -> Skips:
         reasons = {*self.skips, *tally.skips}
@@ -186,14 +196,17 @@ def claim(owner: str, job_id: int | None = None) -> Claim | None:
     """A chunk of the running job whose turn it is (or of this one); None when there is nothing
     to take on.
 
-    Jobs take turns: the one that was served longest ago comes first, whatever their sizes.
+    Jobs take turns, each as long as those of the others, whatever their sizes and kinds: the one
+    with the earliest ``turn_at`` comes first.  (It is an order, no time to wait for.)
     """
     jobs = Job.objects.filter(status=Job.Status.RUNNING).with_work(timezone.now())
     if job_id is not None:
         jobs = jobs.filter(pk=job_id)
-    for pk in list(jobs.order_by("turn_at", "pk").values_list("pk", flat=True)):
+    waiting = list(jobs.order_by("turn_at", "pk").values_list("pk", flat=True))
+    for pk in waiting:
         with transaction.atomic():
             if held := _claim_of(pk, owner):
+                held.others = len(waiting) - 1
                 return held
     return None
 
@@ -206,9 +219,10 @@ def _claim_of(job_id: int, owner: str) -> Claim | None:
     now = timezone.now()  # the lock may have been waited for
     if job.workers is not None and Chunk.objects.held(now).filter(job=job).count() >= job.workers:
         return None
-    free = Chunk.objects.open().free(now).filter(job=job)
-    chunk = free.select_for_update(skip_locked=True).order_by("pk").first()
-    chunk = chunk or _chunk_of_retries(job, now)
+    chunk = _chunk_of_retries(job, now)  # first: they would else wait for the end of a long job
+    if chunk is None:
+        free = Chunk.objects.open().free(now).filter(job=job)
+        chunk = free.select_for_update(skip_locked=True).order_by("pk").first()
     if chunk is None:
         return None
     if chunk.owner:  # it did not come back to release the chunk
@@ -223,7 +237,7 @@ def _claim_of(job_id: int, owner: str) -> Claim | None:
     chunk.fence += 1
     chunk.lease_until = now + lease(job.kind)
     chunk.save()
-    Job.objects.filter(pk=job.pk).update(turn_at=now)
+    Job.objects.filter(pk=job.pk, turn_at__lt=now).update(turn_at=now)
     return Claim(
         chunk.pk,
         owner,

@@ -410,5 +410,7 @@ class PeriodicRun(models.Model):
         """Whether the caller is to do it now: of several at once, one; and none so soon after."""
         now = timezone.now()
         run, first = PeriodicRun.objects.get_or_create(name=name, defaults={"begun_at": now})
-        due = PeriodicRun.objects.filter(pk=run.pk, begun_at__lte=now - apart)
+        # It cannot have begun later than now: the clock was set back.
+        long_ago = Q(begun_at__lte=now - apart) | Q(begun_at__gt=now)
+        due = PeriodicRun.objects.filter(long_ago, pk=run.pk)
         return first or due.update(begun_at=now) == 1

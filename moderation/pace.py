@@ -15,6 +15,8 @@ PATIENCE_SECONDS = 1.0
 # It takes turns for what it does in about so long at once, at most: they are worked on when the
 # first of them comes, and so far ahead of the rate.
 AHEAD_SECONDS = 0.5
+# No turn is given further ahead than this and one item's time: the clock was set back.
+CLOCK_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Turns:
             now = timezone.now()
             first = Job.objects.locked().values_list("next_item_at", flat=True)
             turn = max(first.get(pk=job.pk), now)
+            if turn > now + timedelta(seconds=CLOCK_SECONDS + 1 / rate):
+                turn = now
             wait = (turn - now).total_seconds()
             left = max(0.0, deadline - time.monotonic())
             is_soon = wait <= max(left, PATIENCE_SECONDS)

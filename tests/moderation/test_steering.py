@@ -210,6 +210,14 @@ def test_a_slow_rate_does_not_hold_a_worker(legacy_video: MakeVideo) -> None:
     assert finish(job).status == Job.Status.DONE
 
 
+@pytest.mark.parametrize("rate", [100.0, 0.1])
+def test_a_clock_that_is_set_back_holds_no_job(rate: float, legacy_video: MakeVideo) -> None:
+    legacy_video()
+    job = start(pace=Pace(items_per_second=rate))
+    Job.objects.update(next_item_at=timezone.now() + timedelta(hours=1))
+    assert finish(job).status == Job.Status.DONE
+
+
 @pytest.mark.parametrize(
     ("start_hour", "end_hour", "now_hour", "expected"),
     [
@@ -254,3 +262,24 @@ def test_jobs_take_turns(legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatc
         order.append(Chunk.objects.get(pk=held.chunk_id).job_id)
         Chunk.objects.filter(pk=held.chunk_id).update(cursor=1, owner="")
     assert order == [large.pk, small.pk, large.pk, small.pk] + 4 * [large.pk]
+
+
+def test_turns_are_as_long_for_jobs_of_long_work_as_for_others(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice ends with its item, and that may be a transcode of minutes."""
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
+    for _ in range(3):
+        legacy_video()
+    long, short, shortest = (start() for _ in range(3))
+    seconds = {long.pk: 0.3, short.pk: 0.05, shortest.pk: 0.02}
+    spent, longest = dict.fromkeys(seconds, 0.0), 0.0
+    while sum(spent.values()) < 3:
+        began = time.monotonic()
+        held = chunks.claim("me:1")
+        assert held is not None
+        time.sleep(seconds[held.job.pk])
+        held.release()
+        spent[held.job.pk] += time.monotonic() - began
+        longest = max(longest, time.monotonic() - began)
+    assert max(spent.values()) - min(spent.values()) <= 2 * longest, spent

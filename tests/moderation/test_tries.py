@@ -72,6 +72,23 @@ def test_pauses_grow(
     assert finish(job).status == Job.Status.DONE
 
 
+def test_what_is_due_does_not_wait_for_the_end_of_a_long_job(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 1)
+    first, second = legacy_video(), legacy_video()
+    Flaky(monkeypatch, {first.pk: 1})
+    start()
+    backfill.work_slice("me:1", seconds=0)
+    assert Failure.objects.filter(attachment=first).update(next_try_at=timezone.now()) == 1
+    held = chunks.claim("me:1")
+    assert held is not None
+    assert (held.is_retry, held.attachment_ids) == (True, [first.pk])
+    other = chunks.claim("me:2")
+    assert other is not None
+    assert (other.is_retry, other.attachment_ids) == (False, [second.pk])
+
+
 def test_a_file_at_fault_is_not_tried_again(legacy_video: MakeVideo, tmp_path: Path) -> None:
     path = tmp_path / "broken.mp4"
     path.write_bytes(b"not a video at all" * 100)
