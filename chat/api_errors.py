@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.views import defaults
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
@@ -74,6 +75,13 @@ def in_our_words(response: Response, code: str) -> Response:
     return response
 
 
+def page_of_bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Django's page; a form larger than the server takes has one of its own, and its status."""
+    if isinstance(exception, RequestDataTooBig):
+        return render(request, "413.html", status=413)
+    return defaults.bad_request(request, exception)
+
+
 def error_page(
     code: str, page: Callable[..., HttpResponseBase]
 ) -> Callable[..., HttpResponseBase]:
@@ -88,7 +96,7 @@ def error_page(
     return answer
 
 
-bad_request = error_page("parse_error", defaults.bad_request)
+bad_request = error_page("parse_error", page_of_bad_request)
 permission_denied = error_page("permission_denied", defaults.permission_denied)
 page_not_found = error_page("not_found", defaults.page_not_found)
 server_error = error_page("server_error", defaults.server_error)

@@ -14,9 +14,10 @@ from django.conf import settings
 from chat.errors import VideoError
 from chat.services.media_runner import ProcessLimits, run
 
-# The input is ours: only what keeps an odd ffmpeg from hanging the first start.
+# The input is ours: only what keeps an odd ffmpeg from hanging the first start, on a machine that
+# may be busy with much else.
 LIMITS = ProcessLimits(
-    wall_seconds=25, cpu_seconds=60, memory_bytes=8 * 1024**3, output_bytes=32 * 1024**2
+    wall_seconds=120, cpu_seconds=60, memory_bytes=8 * 1024**3, output_bytes=32 * 1024**2
 )
 FONTS = (
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",

@@ -24,6 +24,7 @@ from moderation.views import (
     video_exports,
     video_files,
     video_list,
+    video_report,
     videos,
 )
 
@@ -79,6 +80,7 @@ urlpatterns = [
     ),
     path("videos/<int:attachment_id>/poster/", video_details.poster, name="video-poster"),
     path("videos/<int:attachment_id>/probe/", video_details.probe, name="video-probe"),
+    path("videos/<int:attachment_id>/report/", video_report.video_report, name="video-report"),
     path("videos/<int:attachment_id>/revealed/", reviewing.revealed, name="revealed"),
     path("blurred/<str:placeholder>.png", reviewing.blurred, name="blurred"),
     path("protection/", reviewing.protect, name="protect"),

@@ -133,9 +133,22 @@ def ago(moment: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
-        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        exact_words(moment),
         words.ago_words(moment),
     )
+
+
+@register.simple_tag
+def exactly(moment: datetime) -> SafeString:
+    """A moment for a document: ``2026-11-25 04:31:07 UTC``."""
+    moment = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}">{}</time>', moment.isoformat(timespec="seconds"), exact_words(moment)
+    )
+
+
+def exact_words(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 @register.simple_tag
@@ -292,6 +305,12 @@ def near_numbers(current: int, last: int) -> list[int | None]:
             numbers.append(None)
         numbers.append(number)
     return numbers
+
+
+@register.filter
+def about(action: str, what: str) -> str:
+    """What was done, where the page itself says to what: ``made renditions of it``."""
+    return f"{action} {what}" if action.endswith((" of", " on", " for")) else action
 
 
 @register.filter

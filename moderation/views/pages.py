@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.contrib.auth.decorators import login_required, permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
@@ -28,9 +28,24 @@ def guarded(methods: Callable[[Any], Any], permissions: tuple[str, ...]) -> Call
 
     def wrapped(view: View) -> View:
         allowed: View = permission_required(permissions, raise_exception=True)(methods(view))
-        return signed_in(allowed)
+        return signed_in(with_words(allowed))
 
     return wrapped
+
+
+def with_words(view: View) -> View:
+    """Who comes to an action by GET, as after signing in again, gets more than an empty page."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = view(request, *args, **kwargs)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        page = render(request, "405.html", status=405)
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
+
+    return answer  # type: ignore[return-value]
 
 
 def signed_in(view: View) -> View:

@@ -147,6 +147,9 @@ ADDRESSES: dict[str, Told] = {
         Action.POSTER_CHOSEN, who="admin", seconds="0.2"
     ),
     "GET moderation/videos/<int:attachment_id>/probe/": one(Action.ATTACHMENT_VIEWED, who="admin"),
+    "GET moderation/videos/<int:attachment_id>/report/": one(
+        Action.ATTACHMENT_VIEWED, who="admin"
+    ),
     "POST moderation/videos/<int:attachment_id>/revealed/": one(
         Action.ATTACHMENT_VIEWED, who="admin"
     ),

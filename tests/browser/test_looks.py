@@ -1,0 +1,138 @@
+"""What the eye notices: nothing moves while a page loads, narrow windows, forced colours, paper,
+and the page for when all is broken."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.accessibility import violations
+from tests.browser.conftest import OpenPage, Stage, answers, assert_fits, start_web_server
+from tests.moderation.installation import installation
+from tests.running import eventually, free_port
+
+pytestmark = pytest.mark.browser
+
+# Adds up what moved without anybody having touched anything, as browsers measure it.
+WATCH_SHIFTS = """window.shifted = 0;
+new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });"""
+
+# Targets of the pointer that are smaller than 24 x 24 px with no room around them (WCAG 2.5.8).
+# Links within sentences are excepted, and boxes that have a label to click.
+SMALL_TARGETS = """() => {
+    const boxes = [...document.querySelectorAll("a[href], button, summary, input, select")]
+        .filter((each) => each.checkVisibility({ visibilityProperty: true }))
+        .filter((each) => !each.closest("p, dd, td, th, label, .beneath, .visually-hidden"))
+        .map((each) => [each, each.getBoundingClientRect()])
+        .filter(([, box]) => box.width > 1 && box.height > 1);
+    const small = boxes.filter(([, box]) => box.width < 24 || box.height < 24);
+    const near = (a, b) => {
+        const dx = Math.max(0, Math.abs(a.x + a.width / 2 - b.x - b.width / 2) - b.width / 2);
+        const dy = Math.max(0, Math.abs(a.y + a.height / 2 - b.y - b.height / 2) - b.height / 2);
+        return Math.hypot(dx, dy) < 12;
+    };
+    return small
+        .filter(([one, box]) => boxes.some(([other, its]) => other !== one
+            && !one.contains(other) && !other.contains(one) && near(box, its)))
+        .map(([one]) => one.outerHTML.slice(0, 120));
+}"""
+
+
+def a_ready_video(stage: Stage) -> object:
+    return stage.installation.value(
+        "SELECT max(id) FROM chat_attachment WHERE processing_state = 'ready'"
+    )
+
+
+def test_nothing_moves_while_a_page_loads(stage: Stage, open_page: OpenPage) -> None:
+    stage.installation.python("from moderation import figures; figures.recount()")
+    page = open_page()
+    page.add_init_script(WATCH_SHIFTS)
+    video = a_ready_video(stage)
+    for path in (
+        "",
+        "videos/",
+        "videos/?view=grid",
+        f"videos/{video}/",
+        f"videos/{video}/?reveal=clear",
+    ):
+        page.goto(f"/moderation/{path}")
+        page.wait_for_load_state("networkidle")
+        page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        assert page.evaluate("shifted") <= 0.02, path
+
+
+def test_narrow_windows_and_targets(stage: Stage, open_page: OpenPage) -> None:
+    """320 px is also what 1280 px are at 400 % (WCAG 1.4.10); a finger finds all there is."""
+    page = open_page(width=320, height=640)
+    video = a_ready_video(stage)
+    small = {}
+    for path in ("", "videos/?codec=h264", "videos/?view=grid", f"videos/{video}/", "reports/",
+                 "activity/", "jobs/", "jobs/new/?only=all", "people/", "health/"):  # fmt: skip
+        page.goto(f"/moderation/{path}")
+        expect(page.locator("main")).to_be_visible()
+        assert_fits(page)
+        small[path] = page.evaluate(SMALL_TARGETS)
+    assert {path: found for path, found in small.items() if found} == {}
+
+
+def test_colours_that_the_reader_forces(stage: Stage, open_page: OpenPage) -> None:
+    """What is current, ticked or focused shows by more than a background."""
+    page = open_page(forced_colors="active")
+    page.goto("/moderation/videos/")
+    current = page.locator(".rail [aria-current]")
+    assert current.evaluate("link => getComputedStyle(link).outlineStyle") == "solid"
+    page.goto("/moderation/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_the_report_on_paper(stage: Stage, open_page: OpenPage) -> None:
+    page = open_page(color_scheme="dark")
+    page.goto(f"/moderation/videos/{a_ready_video(stage)}/report/")
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
+    assert violations(page) == []
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+    assert page.pdf().startswith(b"%PDF-")
+
+
+@pytest.fixture
+def broken(tmp_path: Path, stage: Stage) -> Iterator[str]:
+    """A web server whose database is no database."""
+    port = free_port()
+    address = {"PORT": str(port), "HOST": "127.0.0.1", "WEB_WORKERS": "1"}
+    with installation(tmp_path / "broken", **address) as made:
+        shutil.copytree(stage.installation.data_dir / "static", made.data_dir / "static")
+        made.environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'none' / 'none.sqlite3'}"
+        start_web_server(made, tmp_path / "web.log")
+        url = f"http://127.0.0.1:{port}"
+        eventually("the web server answers", lambda: answers(f"{url}/favicon.ico"), 40)
+        yield url
+
+
+def test_the_page_for_when_all_is_broken(browser: Browser, broken: str) -> None:
+    opened = OpenPage(browser, broken)
+    page = opened(user="")
+    page.context.add_cookies([{"name": "sessionid", "value": "x" * 32, "url": broken}])
+    response = page.goto("/moderation/")
+    assert response is not None
+    assert response.status == 500
+    assert "unsafe" not in response.headers["content-security-policy"]
+    expect(page.get_by_role("heading", name="Something failed on our side")).to_be_visible()
+    assert (
+        page.locator(".panel").evaluate("panel => getComputedStyle(panel).borderRadius") == "6px"
+    )
+    assert page.locator(".brand img").evaluate("image => image.naturalWidth") > 0
+    assert violations(page) == []
+    opened.forgive("500 (Internal Server Error)")
+    assert opened.troubles == []
+    page.context.close()
