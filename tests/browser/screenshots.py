@@ -16,6 +16,28 @@ from tests.running import ROOT, eventually
 
 FOLDER = ROOT / "docs" / "screenshots"
 MAX_BYTES = 200_000
+FULL_COLOUR_BYTES = 80_000  # above them 256 colours do, at a third of the size
+REPORTS_TO_SHOW = """
+from django.contrib.auth.models import User
+from chat.models import Attachment
+from chat.services import reports
+from chat.services.activity import Actor
+from moderation import decisions
+said = {
+    "IMG_2057.MOV": [("priya", "privacy", "My front door.", 1.5), ("tomas", "privacy", "", 2)],
+    "whiteboard.webm": [("jonas", "other", "Names of patients are on the board.", 0.5)],
+    "slow start.mp4": [("priya", "spam", "", None)],
+}
+for name, told in said.items():
+    video = Attachment.objects.filter(original_name=name).earliest("pk")
+    for who, reason, note, seconds in told:
+        actor = Actor(user=User.objects.get(username=who), ip_address="192.0.2.31")
+        reports.report(video, actor, reason, note, seconds)
+held = Attachment.objects.filter(original_name="drone pass 2.mkv").earliest("pk")
+verdict = decisions.Verdict("quarantine", "privacy", internal_note="Until the neighbours agree.")
+malik = Actor(user=User.objects.get(username="malik"), ip_address="192.0.2.7")
+decisions.decide(held.pk, held.decision_version, verdict, malik)
+"""
 JOBS_TO_SHOW = Path(__file__).with_name("jobs_to_show.py")
 
 pytestmark = pytest.mark.browser
@@ -38,7 +60,8 @@ def jobs(stage: Stage) -> Jobs:
 
 @pytest.fixture(scope="session")
 def counted(stage: Stage, jobs: Jobs) -> None:
-    """The overview is of the archive as it is now."""
+    """Something waits for somebody; the overview is of the archive as it is now."""
+    stage.installation.python(REPORTS_TO_SHOW)
     stage.installation.python("from moderation import figures; figures.recount()")
 
 
@@ -58,12 +81,16 @@ def test_take_pictures(
     video = stage.installation.value(
         "SELECT id FROM chat_attachment WHERE codec = 'h264' ORDER BY duration DESC, id LIMIT 1"
     )
+    reported = stage.installation.value(
+        "SELECT attachment_id FROM chat_reportcase ORDER BY open_reports DESC, id LIMIT 1"
+    )
     for name, path in (
         ("overview", ""),
         ("videos", "videos/"),
         ("grid", "videos/?view=grid"),
         ("video-hidden", f"videos/{video}/?from="),
         ("video", f"videos/{video}/?from="),
+        ("video-report", f"videos/{reported}/report/"),
         ("reports", "reports/"),
         ("jobs", "jobs/"),
         ("job", f"jobs/{jobs.running}/"),
@@ -98,6 +125,6 @@ def take(page: Page, name: str, theme: str, width: int) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(path, optimize=True)
-    if path.stat().st_size > MAX_BYTES:  # 256 colours are a third of the bytes
+    if path.stat().st_size > FULL_COLOUR_BYTES:
         picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     assert path.stat().st_size < MAX_BYTES, path.name
