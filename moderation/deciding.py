@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services.activity import Actor
-from moderation.decisions import Outcome, Verdict, decide_for_job
+from moderation.decisions import decide_for_job
 from moderation.models import Chunk, Job
+from moderation.verdict import Outcome, Verdict
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ class Decision(models.Model):
 
     def may_be_undone(self, now: Any = None) -> bool:
         """Whether it is recent enough and still stands; whether something was decided since is
-        for ``decisions.undo`` to find."""
+        for ``undoing.undo`` to find."""
         until = self.created_at + timedelta(minutes=settings.DECISION_UNDO_MINUTES)
         return (
             self.undone_at is None

@@ -8,9 +8,10 @@ from django.http import QueryDict
 
 from chat.models import Attachment
 from chat.moderated import Reason
-from moderation.decisions import AGAINST, LOGGED_AS, MAX_COPIES, Verdict
+from moderation.decisions import MAX_COPIES
 from moderation.forms import MAX_ID
 from moderation.long_lists import whole_number
+from moderation.verdict import AGAINST, LOGGED_AS, Verdict
 
 MAX_NOTE_CHARACTERS = 2000
 

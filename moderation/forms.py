@@ -9,11 +9,11 @@ from django import forms
 from django.http import QueryDict
 
 from chat.moderated import Reason
-from moderation.decisions import AGAINST, Verdict
 from moderation.long_lists import whole_number
 from moderation.models import Job
 from moderation.scopes import ONLY, Only, Scope
 from moderation.steering import Pace
+from moderation.verdict import AGAINST, Verdict
 from moderation.video_filters import VideoFilter
 
 # As many as one page can show, with room; a job over more is started from a filtered list.

@@ -14,10 +14,10 @@ from django.utils import timezone
 from chat.models import ActivityLog
 from chat.services import activity, fingerprinting
 from chat.services.activity import Actor
-from moderation.decisions import Verdict
 from moderation.endings import end_tries
 from moderation.models import Failure, FailureQuerySet, Job
 from moderation.scopes import Scope
+from moderation.verdict import Verdict
 
 Action = ActivityLog.Action
 Status = Job.Status

@@ -16,13 +16,13 @@ from django.views.decorators.cache import never_cache
 
 from chat.models import Attachment
 from chat.services.activity import Actor
-from moderation import decisions, steering, tasks
+from moderation import decisions, steering, tasks, undoing
 from moderation.decision import Decision
-from moderation.decisions import Outcome
 from moderation.forms import VerdictForm, filters_in, selected_ids
 from moderation.long_lists import whole_number
 from moderation.models import Job
 from moderation.scopes import Scope
+from moderation.verdict import Outcome
 from moderation.video_filters import VideoFilter
 from moderation.views.pages import moderator_action, moderator_page
 from moderation.words import count_words
@@ -82,7 +82,7 @@ def bulk_decide(request: HttpRequest) -> HttpResponse:
 @moderator_action
 def bulk_undo(request: HttpRequest, batch: UUID) -> HttpResponse:
     """Take back what was decided together."""
-    outcome = decisions.undo(batch, Actor.from_request(request))
+    outcome = undoing.undo(batch, Actor.from_request(request))
     if undone := len(outcome.decided):
         messages.success(request, f"{videos(undone)} as before.")
     if late := len(outcome.unchanged):

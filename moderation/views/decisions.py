@@ -13,11 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from chat.models import Attachment, Report
 from chat.services.activity import Actor
-from moderation import decisions
+from moderation import decisions, undoing
 from moderation.decision_forms import DecisionForm
-from moderation.decisions import DecidedMeanwhile, Outcome
 from moderation.models import Decision
 from moderation.report_words import ReportsOfVideo, reports_of
+from moderation.verdict import LOGGED_AS, DecidedMeanwhile, Outcome
 from moderation.views.pages import moderator_action
 
 SHOWN_DECISIONS = 25
@@ -58,7 +58,7 @@ def video_decide(request: HttpRequest, attachment_id: int) -> HttpResponse:
 @moderator_action
 def video_undo(request: HttpRequest, attachment_id: int, batch: UUID) -> HttpResponse:
     """Take back what was decided on this video, and on others together with it."""
-    outcome = decisions.undo(batch, Actor.from_request(request))
+    outcome = undoing.undo(batch, Actor.from_request(request))
     if outcome.decided:
         messages.success(request, f"Undone: {videos(len(outcome.decided))} as before.")
     if outcome.overtaken:
@@ -121,14 +121,14 @@ def decision_context(
         "copies": [(copy, form.ticks(copy)) for copy in copies],
         "taken": taken,
         "latest": latest,
-        "undo_until": decisions.undo_until(latest) if latest and may_undo else None,
+        "undo_until": undoing.undo_until(latest) if latest and may_undo else None,
         "open_reports": open_reports,
         "may_decide": may_decide,
         "may": {
             action: decisions.changes_something(
                 action, attachment, is_reported=open_reports is not None
             )
-            for action in decisions.LOGGED_AS
+            for action in LOGGED_AS
         },
     }
 

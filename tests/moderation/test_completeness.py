@@ -24,10 +24,10 @@ from chat.services import second_factor
 from chat.services.activity import SYSTEM, Actor
 from moderation import decisions, steering, tasks
 from moderation.decision import Decision
-from moderation.decisions import Verdict
 from moderation.models import Chunk, Failure, Job, SavedView
 from moderation.queues import JOBS, UPLOADS
 from moderation.scopes import Scope
+from moderation.verdict import Verdict
 from tests.clips import clip
 from tests.conftest import PASSWORD, person
 from tests.moderation import what_is_logged

@@ -11,10 +11,10 @@ from django.utils import timezone
 from chat.models import ActivityLog, Attachment, Conversation, HeldContent
 from chat.services.activity import Actor
 from moderation import backfill, chunks, decisions, steering
-from moderation.decisions import Verdict
 from moderation.models import Decision, Job
 from moderation.progress import progress, skip_reasons
 from moderation.scopes import Scope
+from moderation.verdict import Verdict
 from tests.conftest import person
 from tests.moderation.pages import video
 

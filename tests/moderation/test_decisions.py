@@ -13,9 +13,10 @@ from chat.models import ActivityLog, Attachment, Conversation, HeldContent, Repo
 from chat.services import reports
 from chat.services.activity import Actor
 from chat.services.attachments import hold_known_bytes
-from moderation import decisions
-from moderation.decisions import DecidedMeanwhile, Verdict
+from moderation import decisions, undoing
+from moderation.decided_rows import CHANGED
 from moderation.models import Decision
+from moderation.verdict import DecidedMeanwhile, Verdict
 from tests.conftest import person
 from tests.moderation.installation import installation
 from tests.moderation.pages import video
@@ -60,7 +61,7 @@ def decide(attachment: Attachment, verdict: Verdict, actor: Actor, **kwargs: Any
 
 def state(attachment: Attachment) -> dict[str, Any]:
     attachment.refresh_from_db()
-    return {name: getattr(attachment, name) for name in decisions.CHANGED}
+    return {name: getattr(attachment, name) for name in CHANGED}
 
 
 def test_a_quarantine_says_who_why_and_when(clip: Attachment, anna: Actor) -> None:
@@ -152,10 +153,11 @@ from chat.models import *
 from chat.services.activity import Actor
 from moderation import decisions
 from moderation.models import Decision
+from moderation.verdict import DecidedMeanwhile, Outcome, Verdict
 
 conversation = Conversation.objects.create(title="Race")
 people = [User.objects.create_user(name) for name in ("anna", "bert")]
-verdicts = [decisions.Verdict("quarantine", "violence"), decisions.Verdict("remove", "illegal")]
+verdicts = [Verdict("quarantine", "violence"), Verdict("remove", "illegal")]
 
 def decide(number, ids, ready, results):
     try:
@@ -189,12 +191,12 @@ for _ in range(8):
         "late": [
             [each.latest.attachment_id == ids[0], each.latest.action]
             for each in results.values()
-            if isinstance(each, decisions.DecidedMeanwhile)
+            if isinstance(each, DecidedMeanwhile)
         ],
         "done": [
             [each.decided[0].action, len(each.decided), len(each.overtaken)]
             for each in results.values()
-            if isinstance(each, decisions.Outcome)
+            if isinstance(each, Outcome)
         ],
         "errors": [repr(each) for each in results.values()],
         "rows": sorted(
@@ -273,17 +275,17 @@ class TestSameBytes:
         self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
     ) -> None:
         first = decide(clip, QUARANTINE, anna)
-        decisions.undo(first.batch, anna)
+        undoing.undo(first.batch, anna)
         assert not HeldContent.objects.exists()
 
         second = decide(clip, QUARANTINE, anna)
         decide(video(conversation, sha256=SHA), REMOVE, bert)
-        decisions.undo(second.batch, anna)
+        undoing.undo(second.batch, anna)
         assert HeldContent.objects.get().reason == "illegal"
 
         restored = decide(clip, REMOVE, anna), decide(clip, RESTORE, anna)
         assert not HeldContent.objects.exists()
-        decisions.undo(restored[1].batch, anna)
+        undoing.undo(restored[1].batch, anna)
         assert HeldContent.objects.get().reason == "illegal"
 
 
@@ -297,7 +299,7 @@ class TestUndo:
         removal = decide(clip, REMOVE, bert, copies={copy.pk: 0})
         assert clip.removed_at
 
-        outcome = decisions.undo(removal.batch, anna)
+        outcome = undoing.undo(removal.batch, anna)
 
         assert len(outcome.decided) == 2
         assert state(clip) == before
@@ -307,7 +309,7 @@ class TestUndo:
         assert removal.undone_at
         assert removal.undone_by.decided_by_name == "moderator"
         assert log()[-2:] == ["decision_undone"] * 2
-        again = decisions.undo(removal.batch, anna)
+        again = undoing.undo(removal.batch, anna)
         assert (again.decided, sorted(again.unchanged)) == ([], [clip.pk, copy.pk])
 
     def test_what_was_decided_on_since_is_left(
@@ -317,7 +319,7 @@ class TestUndo:
         decision = decide(clip, QUARANTINE, anna, copies={copy.pk: 0})
         decide(clip, REMOVE, bert)
 
-        outcome = decisions.undo(decision.batch, anna)
+        outcome = undoing.undo(decision.batch, anna)
 
         assert list(outcome.overtaken) == [clip.pk]
         assert state(clip)["visibility"] == "removed"
@@ -328,7 +330,7 @@ class TestUndo:
         past = timezone.now() - timedelta(minutes=settings.DECISION_UNDO_MINUTES, seconds=1)
         Decision.objects.update(created_at=past)
 
-        assert decisions.undo(decision.batch, anna).unchanged == [clip.pk]
+        assert undoing.undo(decision.batch, anna).unchanged == [clip.pk]
         assert state(clip)["visibility"] == "quarantined"
 
 
@@ -352,7 +354,7 @@ class TestReports:
         settled = ReportCase.objects.get()
         assert (settled.reports, settled.open_reports, settled.waiting_since) == (2, 0, None)
         assert ActivityLog.objects.order_by("id").last().details["reports_settled"] == 2  # type: ignore[union-attr]
-        decisions.undo(decision.batch, anna)
+        undoing.undo(decision.batch, anna)
         again = ReportCase.objects.get()
         assert (again.open_reports, again.waiting_since) == (2, waiting.waiting_since)
 
@@ -362,7 +364,7 @@ class TestReports:
         decision = decide(reported, Verdict("dismiss"), anna)
         reports.report(reported, Actor(user=owner), "spam", "still", None)
 
-        decisions.undo(decision.batch, anna)
+        undoing.undo(decision.batch, anna)
 
         open_ones = Report.objects.open().values_list("reporter__username", "reason")
         assert sorted(open_ones) == [("member", "hate"), ("owner", "spam")]
@@ -398,7 +400,7 @@ class TestMany:
         assert list(outcome.overtaken) == [clips[1].pk]
         assert (outcome.unchanged, outcome.gone) == ([clips[2].pk], [0])
         assert len({d.batch for d in outcome.decided}) == 1
-        undone = decisions.undo(outcome.batch, anna)
+        undone = undoing.undo(outcome.batch, anna)
         assert len(undone.decided) == 3
         assert set(Attachment.objects.values_list("visibility", flat=True)) == {
             "visible", "quarantined",

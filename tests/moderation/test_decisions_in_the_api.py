@@ -14,7 +14,7 @@ from chat.services.importing import import_video
 from chat.services.renditions import WORKS
 from chat.services.video_service import VideoProcessingService
 from moderation import decisions
-from moderation.decisions import Verdict
+from moderation.verdict import Verdict
 from tests.chat.conftest import signed_in
 from tests.clips import clip
 

@@ -10,8 +10,8 @@ from chat.models import ActivityLog, Attachment, Conversation
 from chat.services import reports
 from chat.services.activity import Actor
 from moderation import decisions
-from moderation.decisions import Verdict
 from moderation.models import Decision
+from moderation.verdict import Verdict
 from tests.conftest import person
 from tests.moderation.pages import HTMX, count_queries, signed_in, video
 

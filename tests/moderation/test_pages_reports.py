@@ -12,7 +12,7 @@ from chat.services import reports
 from chat.services.activity import Actor
 from chat.services.reports import sum_up
 from moderation import decisions
-from moderation.decisions import Verdict
+from moderation.verdict import Verdict
 from tests.conftest import person
 from tests.moderation.pages import assert_is_a_list, signed_in, video
 

@@ -16,8 +16,8 @@ from chat.services.activity import Actor
 from chat.services.renditions import WORKS
 from chat.services.video_service import VideoProcessingService
 from moderation import decisions, retention
-from moderation.decisions import Verdict
 from moderation.models import Decision
+from moderation.verdict import Verdict
 from tests.moderation.pages import signed_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
