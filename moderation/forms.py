@@ -131,6 +131,7 @@ class VerdictForm(forms.Form):
             field.widget.attrs |= {
                 "class": "form-select" if select else "form-control",
                 "aria-describedby": f"id_{name}_error",
+                "autofocus": name == "reason",
             }
 
     def clean_reason(self) -> str:

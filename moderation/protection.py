@@ -96,18 +96,24 @@ def choose(user: AbstractBaseUser, chosen: dict[str, Any]) -> None:
     ReviewerPreference.objects.update_or_create(user_id=user.pk, defaults=values)
 
 
-def count_reveal(user: AbstractBaseUser) -> int:
-    """Count one more picture revealed; those of this hour and the one before, that one's by how
-    much of it still lies within the last sixty minutes."""
+def count_reveal(request: HttpRequest) -> None:
+    """Count one more picture revealed, which this request shows; see ``revealed_by``."""
+    user: Any = request.user
     now = timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     Exposure.objects.get_or_create(user_id=user.pk, hour=hour)
     Exposure.objects.filter(user_id=user.pk, hour=hour).update(revealed=F("revealed") + 1)
-    return revealed_lately(user)
+    request.revealed = revealed_lately(user)  # type: ignore[attr-defined]
+
+
+def revealed_by(request: HttpRequest) -> int:
+    """How many were revealed lately, if this request revealed one of them, else 0."""
+    return getattr(request, "revealed", 0)
 
 
 def revealed_lately(user: AbstractBaseUser | AnonymousUser) -> int:
-    """About how many within the last sixty minutes."""
+    """About how many within the last sixty minutes: those of this hour and the one before, that
+    one's by how much of it still lies within them."""
     now = timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     mine = Exposure.objects.filter(user_id=user.pk or 0)

@@ -40,7 +40,7 @@ def viewing_of(request: HttpRequest, attachment: Attachment) -> Viewing:
     asked = request.GET.get("reveal", "")
     revealed = asked in (CLEAR, BLURRED)
     if revealed and protection.blur:
-        count_reveal(request.user)  # type: ignore[arg-type]
+        count_reveal(request)
     return Viewing(
         protection=protection,
         hidden=protection.blur and not revealed,

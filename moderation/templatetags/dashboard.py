@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -24,6 +25,7 @@ from moderation.long_lists import COUNT_LIMIT
 from moderation.models import Job
 from moderation.navigation import places_for, waiting_counts
 from moderation.progress import Progress
+from moderation.shortcuts import shortcuts_for
 
 register = template.Library()
 register.filter("size", words.size_words)
@@ -226,6 +228,17 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
         }
         for place, count in zip(places, waiting_counts(places), strict=True)
     ]
+
+
+@register.simple_tag(takes_context=True)
+def shortcuts(context: RequestContext) -> dict[str, Mapping[str, str]]:
+    return shortcuts_for(context["request"].user)
+
+
+@register.filter
+def key_caps(keys: str) -> list[str]:
+    """Each key of ``g v`` and ``Ctrl+K``."""
+    return keys.replace("+", " ").split()
 
 
 @register.simple_tag

@@ -2,13 +2,20 @@
 
 import base64
 import binascii
+from typing import Any
 
 from django import template
 from django.template.context import RequestContext
 from django.urls import reverse
 
 from chat.models import Attachment, clock
-from moderation.protection import MEASURES, Protection, protection_for
+from moderation.protection import (
+    MEASURES,
+    Protection,
+    break_is_due,
+    protection_for,
+    revealed_by,
+)
 
 register = template.Library()
 register.filter("clock", clock)
@@ -18,6 +25,13 @@ register.filter("clock", clock)
 def shield(context: RequestContext) -> Protection:
     """What this person has chosen."""
     return protection_for(context["request"])
+
+
+@register.inclusion_tag("moderation/_break.html", takes_context=True)
+def break_suggestion(context: RequestContext) -> dict[str, Any]:
+    """A break, where what this request revealed makes one due."""
+    revealed = revealed_by(context["request"])
+    return {"revealed": revealed, "due": break_is_due(revealed)}
 
 
 @register.simple_tag

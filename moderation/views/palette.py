@@ -9,12 +9,12 @@ from django.urls import reverse
 from chat.models import Attachment
 from moderation.list_walks import Asked, page_of
 from moderation.long_lists import whole_number
-from moderation.models import Job
+from moderation.models import Job, SavedView
 from moderation.video_filters import VideoFilter
 from moderation.video_orders import ORDERS
 from moderation.views.pages import dashboard_page
 
-VIDEOS = 6
+VIDEOS, VIEWS = 6, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,17 @@ class Group:
 def palette(request: HttpRequest) -> HttpResponse:
     """Options for ``q``: nothing for nothing."""
     text = request.GET.get("q", "").replace("\0", "").strip()[:200]
-    groups = [Group("By number", by_number(text)), Group("Videos", videos(text))] if text else []
-    found = [group for group in groups if group.options]
-    return render(request, "moderation/palette.html", {"groups": found})
+    groups = found(request, text) if text else []
+    return render(request, "moderation/palette.html", {"groups": groups})
+
+
+def found(request: HttpRequest, text: str) -> list[Group]:
+    groups = [
+        Group("By number", by_number(text)),
+        Group("Saved views", saved_views(request, text)),
+        Group("Videos", videos(text)),
+    ]
+    return [group for group in groups if group.options]
 
 
 def by_number(text: str) -> list[Option]:
@@ -55,6 +63,16 @@ def by_number(text: str) -> list[Option]:
         words = f"Job {job.pk}: {job.get_kind_display()}"
         options.append(Option(url, "list-check", words, job.get_status_display()))
     return options
+
+
+def saved_views(request: HttpRequest, text: str) -> list[Option]:
+    """One's own and the shared ones of that name."""
+    views = SavedView.objects.visible_to(request.user).filter(name__icontains=text)[:VIEWS]
+    the_list = reverse("moderation:videos")
+    return [
+        Option(the_list + view.address, "bookmark", view.name, "shared" * view.is_shared)
+        for view in views
+    ]
 
 
 def videos(text: str) -> list[Option]:

@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from chat.models import ActivityLog, Attachment
 from chat.services.activity import Actor, record_visit
 from moderation.blurred import blurred_png
-from moderation.protection import MEASURES, break_is_due, choose, count_reveal
+from moderation.protection import MEASURES, break_is_due, choose, count_reveal, revealed_by
 from moderation.views.pages import dashboard_action, dashboard_page
 
 A_YEAR_SECONDS = 365 * 24 * 3600
@@ -38,8 +38,10 @@ def revealed(request: HttpRequest, attachment_id: int) -> HttpResponse:
     """A picture or video was revealed: an entry in the log, and a break suggested in time."""
     attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
     record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
-    count = count_reveal(request.user)  # type: ignore[arg-type]
-    return render(request, "moderation/_break.html", {"count": count, "due": break_is_due(count)})
+    count_reveal(request)
+    count = revealed_by(request)
+    context = {"revealed": count, "due": break_is_due(count)}
+    return render(request, "moderation/_break.html", context)
 
 
 @dashboard_action

@@ -28,7 +28,7 @@ def poster(request: HttpRequest, attachment_id: int) -> HttpResponse:
     if request.method == "POST":
         return choose(request, attachment)
     if protection_for(request).blur:
-        count_reveal(request.user)  # type: ignore[arg-type]
+        count_reveal(request)
     record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
     context = {
         "attachment": attachment,

@@ -1,9 +1,8 @@
-// Keys: pages only mark elements, and this module knows no page.
+// Keys: pages only mark elements, and this module knows no page. What "?" shows is the server's list
+// of all keys, moderation/shortcuts.py.
 //
 //   data-key="q"         the key presses it: a field gets the focus, a summary opens its details,
 //                        anything else is clicked; "g v" is one key after the other
-//   data-key-words="…"   what it does, where its own label does not say it well enough
-//   data-key-group="…"   on an element around them: their heading among the keys shown by "?"
 //   data-row             a row of a list, with an id; j and k go from row to row
 //   data-row-open        in a row: its link, which has the focus there, so that Enter opens it
 //   data-row-select      in a row: its check box, which x ticks
@@ -21,7 +20,7 @@ let timer = 0;
 let current = { id: "", index: -1 };
 
 export const words = (element) =>
-  element.dataset.keyWords || element.getAttribute("aria-label") || element.textContent.trim().replace(/\s+/g, " ");
+  element.getAttribute("aria-label") || element.textContent.trim().replace(/\s+/g, " ");
 
 const isUsable = (element) => element.checkVisibility() && !element.disabled;
 
@@ -105,49 +104,8 @@ document.addEventListener("htmx:afterSettle", () => {
   if (current.index >= 0) setCurrent(currentRow());
 });
 
-// --- The keys of this page, shown by "?" --------------------------------------------------------
-const LIST_KEYS = [
-  ["j", "Next row"],
-  ["k", "Previous row"],
-  ["x", "Select the row"],
-  ["Enter", "Open the row"],
-];
-
-function keysHere() {
-  const groups = new Map();
-  const add = (group, keys, what) => {
-    if (!groups.has(group)) groups.set(group, new Map());
-    if (!groups.get(group).has(keys)) groups.get(group).set(keys, what);
-  };
-  for (const element of document.querySelectorAll("[data-key]")) {
-    if (element.closest("dialog") || !(isUsable(element) || element.closest("[data-row]"))) continue;
-    const group = element.closest("[data-key-group]")?.dataset.keyGroup ?? "On this page";
-    add(group, element.dataset.key, words(element));
-  }
-  if (rows().length) for (const [key, what] of LIST_KEYS) add("In the list", key, what);
-  return groups;
-}
-
-function element(name, text = "", ...children) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.append(...children);
-  return made;
-}
-
-export const keyCaps = (keys) => keys.split(" ").map((key) => element("kbd", key));
-
-function showKeys(dialog) {
-  const lists = [...keysHere()].map(([group, keys]) => {
-    const entries = [...keys].map(([key, what]) =>
-      element("div", "", element("dt", what), element("dd", "", ...keyCaps(key))),
-    );
-    return element("section", "", element("h3", group), element("dl", "", ...entries));
-  });
-  dialog.querySelector("[data-keys-list]").replaceChildren(...lists);
-  dialog.showModal();
-}
+export const keyCaps = (keys) => keys.split(" ").map((key) => Object.assign(document.createElement("kbd"), { textContent: key }));
 
 document.addEventListener("click", (event) => {
-  if (event.target.closest("[data-show-keys]")) showKeys(document.getElementById("keys"));
+  if (event.target.closest("[data-show-keys]")) document.getElementById("keys").showModal();
 });

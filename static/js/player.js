@@ -3,7 +3,7 @@ import Plyr from "../vendor/plyr-3.8.4/plyr.min.mjs";
 import { tellRevealed, whenLeft } from "./protection.js";
 
 // Plyr's own keys are off: they would take some of ours, and "c" fails on a video without captions.
-const KEYS = { play: ["p", "Play or pause"], mute: ["m", "Sound or none"], fullscreen: ["F", "Fullscreen or not"] };
+const KEYS = { play: "p", mute: "m", fullscreen: "F" };
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4];
 
 const frame = document.getElementById("player");
@@ -30,9 +30,9 @@ function start(video) {
     previewThumbnails: { enabled: Boolean(storyboard), src: storyboard ?? "" },
     markers: { enabled: start !== null, points: start === null ? [] : [{ time: start, label: "Reported" }] },
   });
-  for (const [control, [key, words]] of Object.entries(KEYS)) {
+  for (const [control, key] of Object.entries(KEYS)) {
     const button = frame.querySelector(`.plyr__controls [data-plyr="${control}"]`);
-    if (button) Object.assign(button.dataset, { key, keyWords: words });
+    if (button) button.dataset.key = key;
   }
   if (tools) tools.hidden = false;
 }

@@ -136,6 +136,18 @@ def test_a_reveal_is_a_view_and_counts(viewer: User, ready: Attachment, settings
     assert client.post(reverse("moderation:revealed", args=[10**6])).status_code == 404
 
 
+def test_a_break_is_suggested_without_javascript_too(
+    viewer: User, ready: Attachment, settings
+) -> None:
+    settings.BREAK_AFTER_REVEALS = 2
+    client = signed_in(viewer)
+    url = reverse("moderation:video", args=[ready.pk])
+    said = [client.get(f"{url}?reveal={how}").content.decode() for how in ("clear", "blurred")]
+    assert ["A few minutes of something else help" in html for html in said] == [False, True]
+    assert "You have revealed 2 pictures" in said[1]
+    assert "You have revealed" not in client.get(url).content.decode()  # nothing was revealed
+
+
 def test_who_may_count(outsider: User, ready: Attachment) -> None:
     client = signed_in(outsider)
     assert client.post(reverse("moderation:revealed", args=[ready.pk])).status_code == 403
