@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,23 @@ REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
     reportViolation(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"""
 
 
+# Of the demo's people, those who sign in here; the administrator's password is the installation's.
+PASSWORDS = f"""
+from django.contrib.auth.models import User
+for name in ("malik", "olivia", "vera"):
+    user = User.objects.get(username=name)
+    user.set_password({PASSWORD!r})
+    user.save()
+"""
+
+
 @dataclass(frozen=True)
 class Stage:
+    """``sessions``: {user: the browser's storage, signed in}, for all tests to begin with."""
+
     installation: Installation
     url: str
+    sessions: dict[str, Any] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +76,7 @@ def stage(
             made.manage("seed_demo")
         else:
             made.python(SEED)
+        made.python(PASSWORDS)
         made.manage("collectstatic", "--no-input", "--verbosity", "0")
         for queue in ("jobs", "uploads"):
             made.start("run_huey", "--queue", queue)
@@ -100,6 +114,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group("browser"))
+            watched: Any = item
+            assert "open_page" in watched.fixturenames, f"{item.name} would not be watched"
 
 
 # Playwright's loop lives in this thread, and Django refuses its database beside a running loop:
@@ -113,29 +129,38 @@ def browser() -> Iterator[Browser]:
 
 
 class OpenPage:
-    """Makes pages, signed in as ``user`` unless that is empty; options are the context's."""
+    """Makes pages, each in a browser of its own and at the list of videos, signed in as ``user``
+    unless that is empty; options are the context's.  Whatever opens there is watched."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, stage: Stage) -> None:
         self.browser = browser
-        self.url = url
+        self.stage = stage
+        self.url = stage.url
         self.contexts: list[BrowserContext] = []
         self.troubles: list[str] = []
 
     def __call__(
         self, user: str = "admin", width: int = 1440, height: int = 900, **options: Any
     ) -> Page:
-        window: Any = {"width": width, "height": height}
-        context = self.browser.new_context(base_url=self.url, viewport=window, **options)
+        context = self.browser.new_context(
+            base_url=self.url,
+            viewport={"width": width, "height": height},
+            storage_state=self.stage.sessions.get(user),
+            **options,
+        )
         self.contexts.append(context)
+        context.set_default_timeout(20_000)
+        context.on("weberror", lambda error: self.troubles.append(f"error: {error.error}"))
+        context.on("console", self.listen)
+        context.on("request", self.watch)
+        context.expose_function("reportViolation", self.report)
+        context.add_init_script(REPORT_VIOLATIONS)
         page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        page.on("console", self.listen)
-        page.on("request", self.watch)
-        page.expose_function("reportViolation", self.report)
-        page.add_init_script(REPORT_VIOLATIONS)
-        if user:
+        if user in self.stage.sessions:
+            page.goto("/moderation/videos/")
+        elif user:
             sign_in(page, user)
+            self.stage.sessions[user] = context.storage_state()
         return page
 
     def report(self, violation: str) -> None:
@@ -157,7 +182,7 @@ class OpenPage:
 def open_page(stage: Stage, browser: Browser) -> Iterator[OpenPage]:
     """At the end: nothing was on a console, nothing was against the policy, no request left our
     origin."""
-    opened = OpenPage(browser, stage.url)
+    opened = OpenPage(browser, stage)
     yield opened
     for context in opened.contexts:
         context.close()
