@@ -59,8 +59,26 @@ const taker = (keys) => [...document.querySelectorAll(`[data-key="${CSS.escape(k
 
 const beginsSomething = (key) => [...document.querySelectorAll(`[data-key^="${CSS.escape(key)} "]`)].some(mayTake);
 
+// What leads away waits for a decision that is still being written; it is dropped where that was
+// refused, so that nobody misses why.
+const writes = new Set();
+let leading = null;
+
+document.addEventListener("htmx:beforeSend", ({ detail }) => {
+  if (detail.requestConfig.verb !== "get") writes.add(detail.xhr);
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!writes.delete(detail.xhr)) return;
+  if (!detail.successful) leading = null;
+  if (writes.size) return;
+  if (leading?.isConnected) leading.click();
+  leading = null;
+});
+
 export function press(element) {
-  if (element.matches(TYPED_INTO)) {
+  if (element.matches("a[href]") && writes.size) leading = element;
+  else if (element.matches(TYPED_INTO)) {
     element.focus();
     element.select?.();
   } else if (element.matches("summary")) {
@@ -93,6 +111,11 @@ document.addEventListener("keydown", (event) => {
     timer = setTimeout(() => (first = ""), SECOND_KEY_MS);
   } else return;
   event.preventDefault();
+});
+
+// Enter in a search field leaves it: what is typed next are keys.
+document.addEventListener("keyup", ({ key, target, isComposing }) => {
+  if (key === "Enter" && !isComposing && target.matches("input[type=search]")) target.blur();
 });
 
 document.addEventListener("focusin", (event) => {

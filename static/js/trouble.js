@@ -6,7 +6,9 @@ const SENTENCES = {
   0: "The server did not answer. What you see may be out of date.",
   401: "Your session has ended, and nothing was changed. What you see stays until you sign in again.",
   403: "You have no right to do that, or this page is out of date. Nothing was changed.",
+  400: "The server could not make sense of that. Nothing was changed: load the page again, and do it anew.",
   404: "What this was about is gone: somebody deleted it meanwhile.",
+  413: "That was more than the server takes at once, and nothing was changed. Choose fewer videos, or write less.",
   429: "That was too often in a short time. Wait a minute, then try again.",
 };
 const ON_OUR_SIDE = "Something failed on our side; it is in the server’s log. Nothing was changed.";
@@ -23,6 +25,12 @@ function tell(status) {
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(failure, (event) => tell(event.detail.xhr?.status ?? 0));
 }
+
+// A request that gives way to a newer one (hx-sync), or to another page, is no error: htmx would
+// write it to the console as one.
+window.htmx.logger = (_element, name, detail) => {
+  if (["htmx:sendAbort", "htmx:afterRequest"].includes(name)) detail.error = "";
+};
 
 // Live parts ask no more once the session is over.
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -115,46 +115,6 @@ def test_a_chip_takes_its_filter_away(open_page: OpenPage) -> None:
     assert page.locator(ROWS).count() > 0
 
 
-def test_a_session_that_ends_meanwhile(open_page: OpenPage) -> None:
-    page = open_page()
-    page.goto("/moderation/videos/?codec=h264")
-    page.context.clear_cookies()
-    stay(page)
-    page.get_by_role("searchbox").fill("clip")
-    expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
-    assert page.locator(ROWS).count() > 0
-    assert has_stayed(page)
-    page.get_by_role("link", name="Sign in").click()
-    expect(page.get_by_text("Your session has ended")).to_be_visible()
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(re.compile(r"/moderation/videos/\?codec=h264$"))
-    open_page.forgive("401 (Unauthorized)")  # which the browser itself reports
-    open_page.forgive("Response Status Error Code 401")
-
-
-def test_a_request_that_fails(open_page: OpenPage) -> None:
-    """The page stays as it is, and says what happened."""
-    page = open_page()
-    listed = rows(page)
-    alert = page.get_by_role("alert")
-    page.route("**/videos/?q=**", lambda route: route.fulfill(status=500, body="<h1>Oh</h1>"))
-    page.get_by_role("searchbox").fill("clip")
-    expect(alert).to_contain_text("Something failed on our side")
-    assert rows(page) == listed
-    page.unroute("**/videos/?q=**")
-    page.route("**/videos/?q=**", lambda route: route.abort())
-    page.get_by_role("searchbox").fill("cli")
-    expect(alert).to_contain_text("The server did not answer")
-    assert rows(page) == listed
-    page.unroute("**/videos/?q=**")
-    page.get_by_role("searchbox").fill("")
-    expect(alert).to_be_hidden()
-    for words in ("500 (Internal", "Error Code 500", "net::ERR_FAILED", "htmx:"):
-        open_page.forgive(words)
-
-
 def test_playing_and_seeking(open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/moderation/videos/?codec=h264&state=ready&sort=-duration")

@@ -1,6 +1,4 @@
-"""Deciding in a real browser: by keys, against somebody else, and without JavaScript."""
-
-import re
+"""Deciding in a real browser: by keys, and against somebody else."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -68,7 +66,7 @@ def test_the_second_of_two_is_shown_what_the_first_decided(
     stage: Stage, open_page: OpenPage
 ) -> None:
     pk = reported_video(stage)
-    first, second = open_page(), open_page()
+    first, second = open_page(), open_page("malik")
     for page in (first, second):
         page.goto(f"/moderation/videos/{pk}/")
     second.get_by_text("Notes", exact=True).click()
@@ -86,17 +84,3 @@ def test_the_second_of_two_is_shown_what_the_first_decided(
     second.get_by_role("button", name="Remove").click()
     expect(second.locator("#video-state")).to_contain_text("Removed")
     open_page.forgive("409")
-
-
-def test_without_javascript(stage: Stage, open_page: OpenPage) -> None:
-    pk = reported_video(stage)
-    page = open_page(java_script_enabled=False)
-    open_from_reports(page, pk)
-    page.get_by_label("Reason, to hold it back").select_option("spam")
-    page.get_by_role("button", name="Remove").click()
-    expect(page).to_have_url(re.compile(f"/moderation/videos/{pk}/$"))
-    expect(page.locator("#notices")).to_contain_text("Removed")
-    expect(page.locator("#decide")).to_contain_text("admin removed: spam or fraud")
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#notices")).to_contain_text("Undone")
-    assert visibility(stage, pk) == "visible"

@@ -116,6 +116,7 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     expect(page.get_by_text("Hidden until you ask for it")).to_be_visible()
     eventually("no fullscreen", lambda: page.evaluate("!document.fullscreenElement"), 10)
     assert page.locator("#player video").count() == 0
+    page.evaluate("scrollTo(0, 0)")  # from beneath the bar, where a click may have scrolled it
     eventually("its stand-in is painted", lambda: sharpness(painted(page)) < 20, 10)
 
 

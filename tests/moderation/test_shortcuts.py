@@ -56,3 +56,14 @@ def test_saved_views_are_found_by_name(viewer: User, moderator: User) -> None:
     assert "Long ones" in palette(signed_in(moderator), "long")
     assert "Saved views" not in palette(client, "nothing of that name")
     assert palette(client, " ").strip() == ""
+
+
+def test_every_key_cap_on_a_page_names_a_key_that_works_there() -> None:
+    wrong = []
+    for template in (ROOT / "templates").rglob("*.html"):
+        html = template.read_text()
+        caps = re.findall(r'<kbd class="needs-js"[^>]*>([^<{]+)</kbd>', html)
+        taken = re.findall(r'data-key="([^"]+)"', html)
+        keys = [cap[-1].upper() if cap.startswith("Shift ") else cap for cap in caps]
+        wrong += [(template.name, key) for key in keys if key not in taken]
+    assert wrong == []
