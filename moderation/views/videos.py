@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.views.decorators.cache import never_cache
 
 from chat.models import ActivityLog, Attachment, Participant
 from chat.services.activity import Actor, record_visit
@@ -15,6 +18,10 @@ from moderation.views.pages import dashboard_page
 from moderation.views.video_list import listing_of
 
 HISTORY_ENTRIES = 25
+# What browsers fetch ahead of a click, https://html.spec.whatwg.org/#speculation-rules.
+NEIGHBOURS_AHEAD = {
+    "prefetch": [{"where": {"selector_matches": ".neighbours a"}, "eagerness": "immediate"}]
+}
 
 
 @dashboard_page
@@ -25,15 +32,18 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
         ),
         pk=attachment_id,
     )
-    record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
+    fetched_ahead = is_fetched_ahead(request)
+    if not fetched_ahead:
+        record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
     history = ActivityLog.objects.filter(object_type="attachment", object_id=attachment.pk)
     entries = list(history[: HISTORY_ENTRIES + 1])
     participants = Participant.objects.current().filter(conversation=attachment.conversation)
-    return render(
+    response = render(
         request,
         "moderation/video.html",
         {
             "attachment": attachment,
+            "is_fetched_ahead": fetched_ahead,
             "participants": participants.select_related("user").order_by("role", "id")[:50],
             "history": entries[:HISTORY_ENTRIES],
             "more_history": len(entries) > HISTORY_ENTRIES,
@@ -47,6 +57,34 @@ def video(request: HttpRequest, attachment_id: int) -> HttpResponse:
             **decision_context(request, attachment),
         },
     )
+    response.headers["Speculation-Rules"] = f'"{reverse("moderation:videos-ahead")}"'
+    return response
+
+
+@dashboard_page
+def neighbours_ahead(_request: HttpRequest) -> HttpResponse:
+    response = JsonResponse(NEIGHBOURS_AHEAD, content_type="application/speculationrules+json")
+    patch_cache_control(response, private=True, max_age=24 * 3600)
+    return response
+
+
+def is_fetched_ahead(request: HttpRequest) -> bool:
+    """Whether the browser fetches the page of a neighbour in case one goes on to it.
+
+    Nobody has seen that yet: when it is opened it says so, to ``video_opened``.  Pictures and the
+    video itself are never fetched ahead, and playing is a view whatever the page was.
+    """
+    return "prefetch" in request.headers.get("Sec-Purpose", "")
+
+
+@dashboard_page
+@never_cache
+def video_opened(request: HttpRequest, attachment_id: int) -> HttpResponse:
+    """A page that was fetched ahead is in front of somebody now: it asks for this as for a
+    picture, which works without JavaScript too."""
+    attachment = get_object_or_404(Attachment.objects.videos(), pk=attachment_id)
+    record_visit(ActivityLog.Action.ATTACHMENT_VIEWED, Actor.from_request(request), attachment)
+    return HttpResponse(status=204)
 
 
 def neighbours(request: HttpRequest, attachment: Attachment) -> dict[str, Any]:

@@ -11,6 +11,15 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (usual !== undefined && [parameters.columns ?? []].flat().join(" ") === usual) delete parameters.columns;
 });
 
+// A link opened into a tab or window of its own is the browser's business, not a fragment.
+document.addEventListener(
+  "click",
+  (event) => {
+    if ((event.ctrlKey || event.metaKey || event.shiftKey) && event.target.closest("a[hx-get]")) event.stopPropagation();
+  },
+  true,
+);
+
 // The keyboard's place outlives what was swapped: its own element where htmx finds it again by its
 // id, else the live part, else the head of the new list.
 let target = null;

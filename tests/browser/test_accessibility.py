@@ -46,15 +46,16 @@ SIGNED_OUT = {"login": "sign-in/"}
 # What has no page of its own: it does something and leads back, is put into a page, or is a file.
 DEEDS = {
     "logout", "bulk-decide", "bulk-undo", "view-save", "view-change", "view-delete",
-    "video-decide", "video-undo", "revealed", "protect", "health-self-test", "person-roles",
-    "person-active", "person-second-factor", "second-factor-off", "job-start", "job-pause",
-    "job-resume", "job-cancel", "job-pace", "job-retry", "job-handled",
+    "video-decide", "video-undo", "revealed", "protect", "health-self-test",
+    "person-roles", "person-active", "person-second-factor", "second-factor-off", "job-start",
+    "job-pause", "job-resume", "job-cancel", "job-pace", "job-retry", "job-handled",
 }  # fmt: skip
 PARTS = {
     "palette", "video-suggestions", "activity-tail", "job-estimate", "running", "job-progress",
 }  # fmt: skip
 FILES = {
-    "videos-csv", "activity-csv", "activity-jsonl", "job-failures", "job-outcomes",
+    "videos-csv", "videos-ahead", "video-opened", "activity-csv", "activity-jsonl",
+    "job-failures", "job-outcomes",
     "video-stream", "video-preview", "video-thumbnail", "video-storyboard",
     "video-storyboard-map", "blurred",
 }  # fmt: skip

@@ -12,6 +12,12 @@ from tests.running import eventually
 
 pytestmark = pytest.mark.browser
 
+IS_LOADED = "image => image.complete && image.naturalWidth > 0"
+# Of what is in the element, without what is around it.
+PAINTED_WIDTH = """element => {
+    const {paddingLeft, paddingRight} = getComputedStyle(element);
+    return element.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+}"""
 UNFILTERED = ("/thumbnail/", "/stream/", "/preview/", "/storyboard")
 
 
@@ -31,7 +37,9 @@ def unfiltered_of(urls: list[str]) -> list[str]:
     ]
 
 
-def painted(page: Page, place: Locator | None = None, left: float = 0.03) -> Image.Image:
+def painted(
+    page: Page, place: Locator | None = None, left: float = 0.03, width: float = 0.28
+) -> Image.Image:
     """The left of the player, or a piece of another place: neither words nor controls are
     there."""
     box = (place or page.locator("#player")).bounding_box()
@@ -41,7 +49,7 @@ def painted(page: Page, place: Locator | None = None, left: float = 0.03) -> Ima
     clip = {
         "x": box["x"] + box["width"] * left,
         "y": box["y"] + box["height"] * 0.05,
-        "width": box["width"] * 0.28,
+        "width": box["width"] * width,
         "height": box["height"] * 0.55,
     }
     shot = page.screenshot(clip=clip)  # type: ignore[arg-type]
@@ -71,8 +79,9 @@ def wait_until_painted(page: Page) -> None:
 
 
 def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
-    open_page: OpenPage, sharp_video: int
+    stage: Stage, open_page: OpenPage, sharp_video: int
 ) -> None:
+    stage.installation.wait_for(f"{A_STORYBOARD} AND attachment_id = {sharp_video}", 1, 120)
     page = open_page()
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
@@ -118,6 +127,99 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     assert page.locator("#player video").count() == 0
     page.evaluate("scrollTo(0, 0)")  # from beneath the bar, where a click may have scrolled it
     eventually("its stand-in is painted", lambda: sharpness(painted(page)) < 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("address", "picture"),
+    [
+        ("videos/?q=screen-recording", "tbody .thumb"),
+        ("videos/?view=grid&q=screen-recording", ".tile-picture"),
+        ("videos/{before}/?from=sort%3Dname", '.neighbours [rel="next"] .thumb'),
+        ("videos/decide/?action=quarantine&selected={sharp}", ".samples .thumb"),
+    ],
+)
+def test_every_small_picture_is_a_stand_in(
+    stage: Stage, open_page: OpenPage, sharp_video: int, address: str, picture: str
+) -> None:
+    before = (
+        "SELECT id FROM chat_attachment WHERE kind = 'video' AND original_name < 'screen-'"
+        " ORDER BY original_name DESC LIMIT 1"
+    )
+    numbers = {"sharp": sharp_video, "before": stage.installation.value(before)}
+    page = open_page()
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(f"/moderation/{address.format(**numbers)}")
+    page.wait_for_load_state("networkidle")
+    place = page.locator(picture).first
+    expect(place.locator("img")).to_be_visible()
+    image = painted(page, place)
+    assert saturation(image) < 0.5
+    assert sharpness(image) < 20
+    assert unfiltered_of(fetched) == []
+    for height in (400, 900):  # whatever comes into view, and whatever is hovered
+        page.set_viewport_size({"width": 1440, "height": height})
+        place.hover()
+    page.wait_for_load_state("networkidle")
+    assert unfiltered_of(fetched) == []
+
+
+def choose(page: Page, *measures: str) -> None:
+    page.get_by_label("Protection while you look").click()
+    for name in ("blur", "greyscale", "mute", "small"):
+        page.locator(f".menu-form [name={name}]").set_checked(name in measures)
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("Your protection has been changed")).to_be_visible()
+
+
+def test_each_measure_alone(open_page: OpenPage, sharp_video: int) -> None:
+    """Everywhere a picture is painted, without blur: colour, sound and size."""
+    page = open_page("vera")
+    small_pictures = {
+        "videos/?q=screen-recording": "tbody .thumb",
+        "videos/?view=grid&q=screen-recording": ".tile-picture",
+    }
+
+    def seen(measure: str) -> tuple[list[float], list[float], bool]:
+        """How colourful and how wide each is; whether the video is mute."""
+        choose(page, measure)
+        colours, widths = [], []
+        for address, picture in small_pictures.items():
+            page.goto(f"/moderation/{address}")
+            image = page.locator(picture).first.locator("img")
+            eventually("it is there", lambda i=image: i.evaluate(IS_LOADED), 20)
+            colours.append(saturation(painted(page, page.locator(picture).first, left=0.3)))
+            widths.append(image.evaluate(PAINTED_WIDTH))
+        page.goto(f"/moderation/videos/{sharp_video}/")
+        wait_until_painted(page)
+        colours.append(saturation(painted(page, page.locator("#player video"))))
+        widths.append(page.locator("#player video").evaluate(PAINTED_WIDTH))
+        mute = bool(page.locator("#player video").evaluate("video => video.muted"))
+        page.keyboard.press("F")
+        eventually("fullscreen", lambda: page.evaluate("!!document.fullscreenElement"), 10)
+        page.wait_for_timeout(300)
+        # Beside the button that plays it.
+        colours.append(saturation(painted(page, left=0.36, width=0.1)))
+        widths.append(page.locator("#player video").evaluate(PAINTED_WIDTH))
+        page.keyboard.press("F")
+        eventually("no fullscreen", lambda: page.evaluate("!document.fullscreenElement"), 10)
+        return colours, widths, mute
+
+    colours, widths, mute = seen("greyscale")
+    assert max(colours) < 0.5
+    assert not mute
+    coloured, small, mute = seen("small")
+    assert min(coloured) > 5
+    assert not mute
+    assert all(now < before * 0.8 for now, before in zip(small, widths, strict=True))
+    coloured, wide, mute = seen("mute")
+    assert min(coloured) > 5
+    assert mute
+    assert wide == widths
+    page.goto("/moderation/videos/")
+    page.get_by_label("Protection while you look").click()
+    page.get_by_role("button", name="As usual here").click()
+    expect(page.get_by_role("button", name=re.compile("^Reveal ")).first).to_be_visible()
 
 
 def test_leaving_hides(open_page: OpenPage, sharp_video: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import A_STORYBOARD, OpenPage, Stage, assert_fits
+from tests.browser.more_videos import more_videos
 from tests.running import eventually
 
 pytestmark = pytest.mark.browser
@@ -44,6 +45,72 @@ def test_one_address_gives_one_list(open_page: OpenPage) -> None:
     other.goto(url)
     assert names(other) == shown
     expect(other.locator("th.col-uploader")).to_be_visible()
+    # Into a tab of its own: what the link alone would show, sorted the other way.
+    with page.context.expect_page() as opened:
+        page.locator("#sort-size").click(modifiers=["Control"])
+    expect(opened.value).to_have_url(re.compile("sort=-?size"))
+    expect(opened.value.locator(".chip")).to_have_text(["container is MP4"])
+    assert sorted(names(opened.value)) == sorted(shown)
+    assert (names(page), page.url) == (shown, url)
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "value"),
+    [
+        ("reports", "State", "settled"),
+        ("activity", "Action", "signed_in"),
+        ("people", "Role", "viewer"),
+    ],
+)
+def test_so_does_one_address_of_the_other_lists(
+    open_page: OpenPage, address: str, field: str, value: str
+) -> None:
+    page = open_page()
+    page.goto(f"/moderation/{address}/")
+
+    def rows(of: Page) -> list[str]:
+        of.wait_for_load_state()
+        numbers = "rows => rows.map((row) => row.id || row.querySelector('a').href)"
+        shown: list[str] = of.locator("#results tbody tr").evaluate_all(numbers)
+        return shown
+
+    everything = rows(page)
+    page.keyboard.press("f")
+    page.get_by_label(field, exact=True).select_option(value)
+    expect(page.locator(".chip")).to_have_count(1)
+    shown, url = rows(page), page.url
+    assert f"={value}" in url
+    page.go_back()
+    expect(page.locator(".chip")).to_have_count(0)
+    assert rows(page) == everything
+    page.go_forward()
+    expect(page.locator(".chip")).to_have_count(1)
+    assert (rows(page), page.url) == (shown, url)
+    page.reload()
+    assert rows(page) == shown
+    other = page.context.new_page()
+    other.goto(url)
+    assert rows(other) == shown
+
+
+def test_neighbours_are_fetched_ahead_and_viewed_when_they_are_opened(
+    stage: Stage, open_page: OpenPage
+) -> None:
+    with more_videos(stage, "ahead", 2) as (following, first):
+        views = (
+            "SELECT count(*) FROM chat_activitylog WHERE action = 'attachment_viewed'"
+            f" AND object_type = 'attachment' AND object_id = {following}"
+        )
+        page = open_page()
+        page.goto(f"{LIST}?q=ahead")
+        with page.expect_event("requestfinished", lambda done: f"/{following}/?from=" in done.url):
+            page.locator(f'{ROWS} .row-link[href*="/{first}/"]').click()
+        assert stage.installation.value(views) == 0
+        page.keyboard.press("j")
+        expect(page.get_by_role("heading", level=1)).to_have_text("ahead 01.webm")
+        came = page.evaluate("performance.getEntriesByType('navigation')[0].deliveryType")
+        assert came == "navigational-prefetch"
+        stage.installation.wait_for(views, 1)
 
 
 def test_a_refresh_keeps_selection_focus_and_scroll(open_page: OpenPage) -> None:

@@ -269,3 +269,21 @@ def test_its_neighbours_in_the_list_one_came_from(
     assert page.status_code == 200
     assert "before" not in client.get(url_of(second)).context
     assert client.get(url_of(second, "?from=%00%26codec=%ff%26after=x")).status_code == 200
+
+
+def test_a_page_that_is_fetched_ahead_is_viewed_once_it_is_opened(
+    viewer: User, outsider: User, conversation: Conversation
+) -> None:
+    attachment = video(conversation)
+    client = signed_in(viewer)
+    ahead = {"Sec-Purpose": "prefetch"}
+    html = client.get(url_of(attachment), headers=ahead).content.decode()
+    assert logged("attachment_viewed") == 0
+    assert f'src="{url_of(attachment, "opened/")}"' in html
+    assert client.get(url_of(attachment, "opened/")).status_code == 204
+    assert logged("attachment_viewed") == 1
+    assert "opened/" not in client.get(url_of(attachment)).content.decode()
+    rules = client.get(url_of(attachment))["Speculation-Rules"].strip('"')
+    assert client.get(rules)["Content-Type"] == "application/speculationrules+json"
+    assert client.get(f"/moderation/videos/{10**6}/opened/").status_code == 404
+    assert_guarded(url_of(attachment, "opened/"), outsider)

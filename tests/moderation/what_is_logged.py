@@ -131,6 +131,10 @@ ADDRESSES: dict[str, Told] = {
         Action.DECISION_UNDONE, who="admin", before="decision"
     ),
     "GET moderation/videos/<int:attachment_id>/": one(Action.ATTACHMENT_VIEWED, who="admin"),
+    "GET moderation/videos/ahead.json": none(PUBLIC, who="admin"),
+    "GET moderation/videos/<int:attachment_id>/opened/": one(
+        Action.ATTACHMENT_VIEWED, who="admin"
+    ),
     "GET moderation/videos/<int:attachment_id>/stream/": one(
         Action.ATTACHMENT_VIEWED, who="admin"
     ),
