@@ -47,8 +47,8 @@ SIGNED_OUT = {"login": "sign-in/"}
 DEEDS = {
     "logout", "bulk-decide", "bulk-undo", "view-save", "view-change", "view-delete",
     "video-decide", "video-undo", "revealed", "protect", "health-self-test",
-    "person-roles", "person-active", "person-second-factor", "second-factor-off", "job-start",
-    "job-pause", "job-resume", "job-cancel", "job-pace", "job-retry", "job-handled",
+    "person-roles", "person-active", "person-second-factor", "person-quota", "second-factor-off",
+    "job-start", "job-pause", "job-resume", "job-cancel", "job-pace", "job-retry", "job-handled",
 }  # fmt: skip
 PARTS = {
     "palette", "video-suggestions", "activity-tail", "job-estimate", "running", "job-progress",

@@ -103,6 +103,7 @@ def test_the_palette(open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Harbour at dusk.mp4")
 
+    page.wait_for_load_state()  # keys are taken once the page is there
     number = page.url.rstrip("/").rpartition("/")[2]
     page.keyboard.press("Control+k")
     page.keyboard.type(f"#{number}")

@@ -108,6 +108,13 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     muted = page.locator("#player video").evaluate("video => video.muted")
     assert muted
 
+    page.locator(".plyr__progress input").hover()  # the storyboard above the place
+    moment = page.locator(".plyr__preview-thumb__image-container")
+    expect(moment.locator("img").first).to_be_visible()
+    board = painted(page, moment, left=0.3)
+    assert saturation(board) < 0.5
+    assert sharpness(board) < 20
+
     page.get_by_role("button", name="Enter fullscreen").click()
     eventually("fullscreen", lambda: page.evaluate("!!document.fullscreenElement"), 10)
     page.wait_for_timeout(300)
@@ -282,7 +289,7 @@ def test_a_grid(stage: Stage, open_page: OpenPage, sharp_video: int) -> None:
     assert sharpness(board) > 3
     assert saturation(board) < 0.5
     with page.expect_response(lambda answer: "view=grid" in answer.url):
-        page.evaluate("htmx.trigger('.refresh', 'refresh-now')")
+        page.evaluate("htmx.trigger('[hx-trigger*=refresh-now]', 'refresh-now')")
     page.wait_for_timeout(300)
     assert picture.locator("img").evaluate(shown)  # a refresh leaves it
 

@@ -121,7 +121,7 @@ def test_a_refresh_keeps_selection_focus_and_scroll(open_page: OpenPage) -> None
     scrolled = page.evaluate("scrollY")
     assert scrolled > 0
     with page.expect_response(lambda answer: "/moderation/videos/" in answer.url):
-        page.evaluate("htmx.trigger('.refresh', 'refresh-now')")
+        page.evaluate("htmx.trigger('[hx-trigger*=refresh-now]', 'refresh-now')")
     page.wait_for_function("() => !document.querySelector('.htmx-request')")
     expect(page.locator(f"{ROWS} [name=selected]").nth(8)).to_be_checked()
     expect(link).to_be_focused()
