@@ -74,8 +74,8 @@ def test_who_waits_longest_comes_first(viewer: User, reported: None) -> None:
     old = Attachment.objects.get(original_name="old.mp4")
     assert f'href="/moderation/videos/{old.pk}/?t=3723.5" title="hate">1:02:03</a>' in html
     assert "spam or fraud <b>2</b>" in html
-    assert html.count('title="Reports"') == 1
-    assert '<span class="count">2 <span>' in html
+    assert html.count('title="Reports: 2 reported"') == 1
+    assert '<span class="count">2 <span' in html
 
     assert shown(client.get(URL, {"sort": "-reports"})) == ["often.mp4", "old.mp4"]
     assert shown(client.get(URL, {"sort": "-waiting"})) == ["often.mp4", "old.mp4"]
