@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.test import override_settings
+
 from chat.errors import VideoError
 from chat.services.examination import ExaminedVideo
 from chat.services.video_service import VideoProcessingService
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 MANIFEST = "MANIFEST.json"
+ENGINES = ("libav", "ffmpeg")
 DURATION_TOLERANCE_SECONDS = 0.5
 
 
@@ -20,11 +23,12 @@ def entries(corpus: Path = CORPUS) -> list[dict[str, Any]]:
     return json.loads(manifest.read_text()) if manifest.exists() else []
 
 
-def examined(path: Path) -> ExaminedVideo | VideoError:
-    try:
-        return VideoProcessingService().examine(path)
-    except VideoError as error:
-        return error
+def examined(path: Path, engine: str) -> ExaminedVideo | VideoError:
+    with override_settings(MEDIA_ENGINE=engine):
+        try:
+            return VideoProcessingService().examine(path)
+        except VideoError as error:
+            return error
 
 
 def complaints(expected: dict[str, Any], found: ExaminedVideo | VideoError) -> list[str]:

@@ -6,19 +6,18 @@ longer one.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from django.test import override_settings
 from PIL import Image, ImageChops, ImageStat
 
 from chat.errors import VideoError
-from chat.services.examination import ExaminedVideo
-from chat.services.video_service import VideoProcessingService
-from tests.clips import clip, rotated
-from tests.corpus import CORPUS, entries
+from tests import corpus
+from tests.clips import clip, ffmpeg_version, rotated
+from tests.corpus import CORPUS, ENGINES, entries
 
 DURATION_TOLERANCE_SECONDS = 0.1
 BITRATE_TOLERANCE_SHARE = 0.05
@@ -124,23 +123,16 @@ KNOWN: dict[tuple[str, str], str] = {
 KNOWN_OF_FFMPEG = "5.1"
 
 
-@cache
-def examined(path: Path, engine: str) -> ExaminedVideo | str:
-    """What the engine finds, or the code of its refusal."""
-    with override_settings(MEDIA_ENGINE=engine):
-        try:
-            return VideoProcessingService().examine(path)
-        except VideoError as error:
-            return error.code
+examined = cache(corpus.examined)
 
 
 def poster_distance(path: Path) -> float:
     """How far the engines' posters are from each other: mean of all channels, 0 to 255, in a
     thirty-second of a side, where codecs and scalers agree and colours and turns must."""
     small = []
-    for engine in ("libav", "ffmpeg"):
+    for engine in ENGINES:
         found = examined(path, engine)
-        assert not isinstance(found, str)
+        assert not isinstance(found, VideoError)
         with Image.open(io.BytesIO(found.poster.jpeg), formats=["JPEG"]) as image:
             small.append(image.convert("RGB").resize((32, 32), Image.Resampling.BOX))
     return sum(ImageStat.Stat(ImageChops.difference(*small)).mean) / 3
@@ -148,8 +140,8 @@ def poster_distance(path: Path) -> float:
 
 def differences(file: str, path: Path) -> Iterator[Difference]:
     answers = examined(path, "libav"), examined(path, "ffmpeg")
-    if isinstance(answers[0], str) or isinstance(answers[1], str):
-        verdicts = [found if isinstance(found, str) else "ready" for found in answers]
+    if isinstance(answers[0], VideoError) or isinstance(answers[1], VideoError):
+        verdicts = [each.code if isinstance(each, VideoError) else "ready" for each in answers]
         if verdicts[0] != verdicts[1]:
             yield Difference(file, "verdict", *verdicts)
         return
@@ -167,6 +159,19 @@ def differences(file: str, path: Path) -> Iterator[Difference]:
     ):  # fmt: skip
         if ours != theirs and not is_close(ours, theirs, tolerance):
             yield Difference(file, what, ours, theirs)
+
+
+def is_of_the_measured_ffmpeg() -> bool:
+    found = re.search(r"ffmpeg version n?(\d+\.\d+)", ffmpeg_version())
+    return bool(found) and found.group(1) == KNOWN_OF_FFMPEG
+
+
+def assert_only_known_differences(name: str, path: Path) -> None:
+    """And, with the ffmpeg that they were found with, all of them."""
+    found = {(d.file, d.what): d for d in differences(name, path)}
+    assert [d for key, d in found.items() if key not in KNOWN] == []
+    if is_of_the_measured_ffmpeg():
+        assert {key for key in KNOWN if key[0] == name} == found.keys()
 
 
 def is_close(one: object, other: object, tolerance: float) -> bool:
