@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.moderation.chaos_figures import Plan
 from tests.moderation.chaos_items import deadly_tool
-from tests.moderation.installation import Installation, installation
+from tests.moderation.installation import Installation, installation, migrate
 from tests.running import ROOT
 
 STORM = 400
@@ -123,4 +123,6 @@ def a_site(folder: Path, plan: Plan, **settings: str) -> Iterator[Installation]:
         "FFPROBE_BINARY": str(deadly_tool(folder)),
     }
     with installation(folder / "data", **settings) as site:
+        if settings["DATABASE_URL"]:
+            migrate(site)
         yield site

@@ -118,7 +118,8 @@ class Installation:
 
 @contextmanager
 def installation(data_dir: Path, **settings: str) -> Iterator[Installation]:
-    """Migrated, with an administrator; on the servers of this test run where it has some."""
+    """Migrated, with an administrator; on the servers of this test run where it has some, and on
+    a DATABASE_URL as it is."""
     with ExitStack() as at_the_end:
         given = "DATABASE_URL" in settings
         settings = {**NEW, **({} if given else own_servers(at_the_end)), **settings}
@@ -126,8 +127,6 @@ def installation(data_dir: Path, **settings: str) -> Iterator[Installation]:
         at_the_end.callback(made.clear_away)
         if not settings.get("DATABASE_URL"):
             shutil.copyfile(migrated_file(), data_dir / "db.sqlite3")
-        elif given:
-            migrate(made)
         yield made
 
 
@@ -160,10 +159,16 @@ def migrated_file() -> Path:
     return folder / "db.sqlite3"
 
 
+@contextmanager
+def database_to_copy(server: str) -> Iterator[str]:
+    """The name of a migrated one on this PostgreSQL that nobody is connected to."""
+    with own_database(server) as url:
+        with TemporaryDirectory(prefix="offchat-migrated-") as folder:
+            migrate(Installation(Path(folder), DATABASE_URL=url, **NEW))
+        yield url.rpartition("/")[2]
+
+
 @cache
 def migrated_database(server: str) -> str:
-    """The name of a database on this PostgreSQL that nobody is connected to."""
-    url = _until_exit.enter_context(own_database(server))
-    folder = Path(_until_exit.enter_context(TemporaryDirectory(prefix="offchat-migrated-")))
-    migrate(Installation(folder, DATABASE_URL=url, **NEW))
-    return url.rpartition("/")[2]
+    """On a server that outlives this process."""
+    return _until_exit.enter_context(database_to_copy(server))

@@ -17,7 +17,7 @@ from moderation import steering
 from moderation.models import Job
 from moderation.queues import JOBS
 from moderation.steering import Pace
-from tests.moderation.installation import Installation
+from tests.moderation.installation import installation
 
 pytestmark = pytest.mark.every_database
 MakeVideo = Callable[..., Attachment]
@@ -351,11 +351,10 @@ def test_what_makes_no_sense_is_refused(argument: str, words: str) -> None:
 
 
 def test_usage_errors_have_status_2(tmp_path: Path) -> None:
-    site = Installation(tmp_path)
-    site.manage("backfill_video_metadata", "--limit", "0", status=2)
-    site.manage("backfill_video_metadata", "--limit", "many", status=2)
-    site.manage("backfill_video_metadata", "--only", "some", status=2)
-    site.manage("backfill_video_metadata", "--follow", "--inline", status=2)
-    site.manage("migrate", "--verbosity", "0")
-    site.manage("backfill_video_metadata", "--conversation", "nowhere", status=2)
-    assert site.value("SELECT count(*) FROM moderation_job") == 0
+    with installation(tmp_path / "data") as site:
+        site.manage("backfill_video_metadata", "--limit", "0", status=2)
+        site.manage("backfill_video_metadata", "--limit", "many", status=2)
+        site.manage("backfill_video_metadata", "--only", "some", status=2)
+        site.manage("backfill_video_metadata", "--follow", "--inline", status=2)
+        site.manage("backfill_video_metadata", "--conversation", "nowhere", status=2)
+        assert site.value("SELECT count(*) FROM moderation_job") == 0

@@ -23,7 +23,12 @@ from tests.moderation.consumers import (
     start_job,
     wait_until_some_are_done,
 )
-from tests.moderation.installation import Installation, Process, installation
+from tests.moderation.installation import (
+    Installation,
+    Process,
+    database_to_copy,
+    installation,
+)
 from tests.running import eventually
 from tests.services import own_database, own_redis_database, redis_server
 
@@ -32,13 +37,19 @@ ITEMS_PER_SECOND = 10  # so that a job can be disturbed, however fast the machin
 MakeSite = Callable[..., Installation]
 
 
+@pytest.fixture(scope="module")
+def migrated(postgresql_server: str) -> Iterator[str]:
+    with database_to_copy(postgresql_server) as name:
+        yield name
+
+
 @pytest.fixture
-def make_site(tmp_path: Path, postgresql_server: str) -> Iterator[MakeSite]:
+def make_site(tmp_path: Path, postgresql_server: str, migrated: str) -> Iterator[MakeSite]:
     """Makes an installation on PostgreSQL with legacy videos, its queues where it is told."""
     with ExitStack() as at_the_end:
 
         def make(huey_url: str = "") -> Installation:
-            database = at_the_end.enter_context(own_database(postgresql_server))
+            database = at_the_end.enter_context(own_database(postgresql_server, like=migrated))
             made = at_the_end.enter_context(
                 installation(
                     tmp_path / "data",
@@ -47,6 +58,8 @@ def make_site(tmp_path: Path, postgresql_server: str) -> Iterator[MakeSite]:
                     JOB_LEASE_SECONDS=str(LEASE_SECONDS),
                 )
             )
+            if not huey_url:
+                made.manage("migrate", "--verbosity", "0")  # makes the tables of the queues
             source = str(archive(tmp_path / "archive", VIDEOS))
             made.manage(
                 "import_videos", source, "--conversation", "A", "--user", "admin", "--create"
