@@ -19,8 +19,10 @@ SANDBOX_HINT = (
     "See “The sandbox” in docs/VIDEO_SETUP_GUIDE.md; `manage.py media_self_test` retries."
 )
 
+MEDIA = "media"  # the tag of those that a worker needs too
 
-@register()
+
+@register(MEDIA)
 def media_tools(**_kwargs: Any) -> list[CheckMessage]:
     """ffmpeg and ffprobe can be found."""
     return [
@@ -37,7 +39,7 @@ def media_tools(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(MEDIA)
 def fingerprints(**_kwargs: Any) -> list[CheckMessage]:
     """The library behind perceptual fingerprints is there; everything else works without."""
     reason = fingerprinting.missing_because()

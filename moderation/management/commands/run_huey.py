@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from chat.checks import MEDIA
 from chat.services.sandbox_state import check_at_start
 from config.parent import end_family_with_parent
 from moderation.consumer import Consumer, free_what_is_frozen, lower_priority
@@ -16,6 +17,9 @@ class Command(BaseCommand):
         "Works on a queue until it is stopped: with INT what is running finishes, within a few"
         " seconds; with TERM it is given back."
     )
+
+    # The others are mostly about addresses and views, which it would import for nothing.
+    requires_system_checks = [MEDIA]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queue", choices=QUEUES, default="jobs", help="default: jobs")
