@@ -20,6 +20,7 @@ PAGES = {
     "video": ["videos/{ready}/?from=", "videos/{ready}/?reveal=clear", "videos/{legacy}/"],
     "video-poster": ["videos/{with_storyboard}/poster/"],
     "video-probe": ["videos/{ready}/probe/"],
+    "video-report": ["videos/{ready}/report/"],
     "reports": ["reports/", "reports/?state=settled"],
     "activity": ["activity/", "activity/?job={job}"],
     "jobs": ["jobs/"],
