@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chat.errors import VideoError
-from chat.services import libav_words, media_runner
+from chat.services import libav_words, media_helper
 from chat.services.media_engines import engine_for
 from chat.services.media_helper import TASK_MODULES, MediaHelper
 from chat.services.media_limits import MediaLimits
@@ -131,7 +131,7 @@ def unbounded() -> Iterator[MediaHelper]:
     helper = MediaHelper(2, ALL)
     with pytest.MonkeyPatch.context() as patch:
         modules = (*TASK_MODULES, "tests.unbounded_tasks")
-        patch.setattr(media_runner, "TASK_MODULES", modules)
+        patch.setattr(media_helper, "TASK_MODULES", modules)
         helper.known_tasks()
     assert "unbounded_tasks" not in helper.unavailable
     yield helper
@@ -163,7 +163,7 @@ def outcome(path: Path, helper: MediaHelper, scratch: Path) -> str:
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
 def test_with_every_layer_and_option(bomb, bombs, helpers, scratch, monkeypatch):
     helper = helpers(ALL)
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     assert outcome(bombs(bomb), helper, scratch) in bomb.outcomes
     assert helper.counts.max_rss_bytes < MEMORY_BYTES
 
@@ -172,7 +172,7 @@ def test_with_every_layer_and_option(bomb, bombs, helpers, scratch, monkeypatch)
 def test_with_the_sandbox_alone(bomb, bombs, unbounded, scratch, monkeypatch):
     """Without options the tool may get further, but never past the limits of its process."""
     helper = unbounded
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
     monkeypatch.setattr(libav_words, "MAX_ALLOC_BYTES", 2**31 - 1)
     more = {"memory_limit", "time_limit"} if bomb.outcomes != {READY} else set()
@@ -185,7 +185,7 @@ def test_with_the_sandbox_alone(bomb, bombs, unbounded, scratch, monkeypatch):
 )
 def test_with_the_options_alone(bomb, bombs, helpers, scratch, monkeypatch):
     helper = helpers(frozenset())
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     assert outcome(bombs(bomb), helper, scratch) in bomb.outcomes
     assert helper.counts.max_rss_bytes < 150 * MEGABYTE
 
@@ -205,7 +205,7 @@ def test_a_storyboard_of_ten_hours(
     """Of key frames only, however long it lasts: within the time of one."""
     settings.VIDEO_MAX_DURATION_SECONDS = 21 * 3600
     helper = unbounded if defence == "sandbox alone" else helpers(frozenset())
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     if defence == "sandbox alone":
         monkeypatch.setattr(libav_words, "input_options", lambda *_limits: {})
     path = tmp_path / "film.mp4"
@@ -235,9 +235,9 @@ def test_a_second_chance_takes_twice_as_long_and_no_more(
     tool.chmod(0o755)
     settings.FFPROBE_BINARY = str(tool)
     settings.MEDIA_WALL_SECONDS = wall_seconds
-    monkeypatch.setattr(media_runner, "TASK_MODULES", ("tests.sleeping_tasks",))
+    monkeypatch.setattr(media_helper, "TASK_MODULES", ("tests.sleeping_tasks",))
     helper = MediaHelper(2, frozenset({"limits"}))
-    monkeypatch.setattr(media_runner, "_helper", helper)
+    monkeypatch.setattr(media_helper, "_helper", helper)
     helper.known_tasks()
     started = time.monotonic()
     with pytest.raises(VideoError) as caught:
