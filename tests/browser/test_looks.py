@@ -1,17 +1,10 @@
-"""What the eye notices: nothing moves while a page loads, narrow windows, forced colours, paper,
-and the page for when all is broken."""
-
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+"""What the eye notices: nothing moves as a page loads, narrow windows, forced colours, paper."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.accessibility import violations
-from tests.browser.conftest import OpenPage, Stage, answers, assert_fits, start_web_server
-from tests.moderation.installation import installation
-from tests.running import eventually, free_port
+from tests.browser.conftest import OpenPage, Stage, assert_fits
 
 pytestmark = pytest.mark.browser
 
@@ -103,36 +96,3 @@ def test_the_report_on_paper(stage: Stage, open_page: OpenPage) -> None:
     paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert paper == "rgb(255, 255, 255)"
     assert page.pdf().startswith(b"%PDF-")
-
-
-@pytest.fixture
-def broken(tmp_path: Path, stage: Stage) -> Iterator[str]:
-    """A web server whose database is no database."""
-    port = free_port()
-    address = {"PORT": str(port), "HOST": "127.0.0.1", "WEB_WORKERS": "1"}
-    with installation(tmp_path / "broken", **address) as made:
-        shutil.copytree(stage.installation.data_dir / "static", made.data_dir / "static")
-        made.environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'none' / 'none.sqlite3'}"
-        start_web_server(made, tmp_path / "web.log")
-        url = f"http://127.0.0.1:{port}"
-        eventually("the web server answers", lambda: answers(f"{url}/favicon.ico"), 40)
-        yield url
-
-
-def test_the_page_for_when_all_is_broken(browser: Browser, broken: str) -> None:
-    opened = OpenPage(browser, broken)
-    page = opened(user="")
-    page.context.add_cookies([{"name": "sessionid", "value": "x" * 32, "url": broken}])
-    response = page.goto("/moderation/")
-    assert response is not None
-    assert response.status == 500
-    assert "unsafe" not in response.headers["content-security-policy"]
-    expect(page.get_by_role("heading", name="Something failed on our side")).to_be_visible()
-    assert (
-        page.locator(".panel").evaluate("panel => getComputedStyle(panel).borderRadius") == "6px"
-    )
-    assert page.locator(".brand img").evaluate("image => image.naturalWidth") > 0
-    assert violations(page) == []
-    opened.forgive("500 (Internal Server Error)")
-    assert opened.troubles == []
-    page.context.close()

@@ -37,6 +37,10 @@ def unfiltered_of(urls: list[str]) -> list[str]:
     ]
 
 
+# While it fades in, what is behind it shines through.
+APPEARED = "frame => Promise.all(frame.getAnimations().map(animation => animation.finished))"
+
+
 def painted(
     page: Page, place: Locator | None = None, left: float = 0.03, width: float = 0.28
 ) -> Image.Image:
@@ -111,6 +115,7 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     page.locator(".plyr__progress input").hover()  # the storyboard above the place
     moment = page.locator(".plyr__preview-thumb__image-container")
     expect(moment.locator("img").first).to_be_visible()
+    page.locator(".plyr__preview-thumb").evaluate(APPEARED)
     board = painted(page, moment, left=0.3)
     assert saturation(board) < 0.5
     assert sharpness(board) < 20
