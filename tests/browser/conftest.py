@@ -132,10 +132,10 @@ class OpenPage:
     """Makes pages, each in a browser of its own and at the list of videos, signed in as ``user``
     unless that is empty; options are the context's.  Whatever opens there is watched."""
 
-    def __init__(self, browser: Browser, stage: Stage) -> None:
+    def __init__(self, browser: Browser, url: str, sessions: dict[str, Any] | None = None) -> None:
         self.browser = browser
-        self.stage = stage
-        self.url = stage.url
+        self.url = url
+        self.sessions = {} if sessions is None else sessions
         self.contexts: list[BrowserContext] = []
         self.troubles: list[str] = []
 
@@ -145,7 +145,7 @@ class OpenPage:
         context = self.browser.new_context(
             base_url=self.url,
             viewport={"width": width, "height": height},
-            storage_state=self.stage.sessions.get(user),
+            storage_state=self.sessions.get(user),
             **options,
         )
         self.contexts.append(context)
@@ -156,11 +156,11 @@ class OpenPage:
         context.expose_function("reportViolation", self.report)
         context.add_init_script(REPORT_VIOLATIONS)
         page = context.new_page()
-        if user in self.stage.sessions:
+        if user in self.sessions:
             page.goto("/moderation/videos/")
         elif user:
             sign_in(page, user)
-            self.stage.sessions[user] = context.storage_state()
+            self.sessions[user] = context.storage_state()
         return page
 
     def report(self, violation: str) -> None:
@@ -182,7 +182,7 @@ class OpenPage:
 def open_page(stage: Stage, browser: Browser) -> Iterator[OpenPage]:
     """At the end: nothing was on a console, nothing was against the policy, no request left our
     origin."""
-    opened = OpenPage(browser, stage)
+    opened = OpenPage(browser, stage.url, stage.sessions)
     yield opened
     for context in opened.contexts:
         context.close()
