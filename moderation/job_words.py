@@ -72,7 +72,9 @@ def announcement(job: Job, now: Progress) -> str:
     if job.is_finished:
         troubles = f", {now.failed + now.dead:,} failed" if now.failed + now.dead else ""
         return f"{status}: {now.done:,} of {now.total:,} videos{troubles}"
-    return f"{status}: {int(now.fraction * 10) * 10} % done"
+    # Between its last video and its end a job is not done: the end is told once, as the end.
+    percent = 10 * min(9, int(now.fraction * 10))
+    return f"{status}: {percent} % done"
 
 
 def again_address(job: Job) -> str:

@@ -93,6 +93,7 @@ def test_a_listener_is_told_each_tenth_and_the_end(viewer: User) -> None:
     Chunk.objects.update(cursor=40, ready=39, failed=1)
     assert told() == "Running: 40 % done"
     Chunk.objects.update(cursor=100, ready=97, failed=2, dead=1)
+    assert told() == "Running: 90 % done"
     assert endings.finish_if_complete(job.pk)
     assert told() == "Done: 100 of 100 videos, 3 failed"
 
