@@ -12,6 +12,8 @@ from chat.models import Attachment, Conversation
 
 HTMX = {"HX-Request": "true"}
 BACK = {**HTMX, "HX-History-Restore-Request": "true"}
+# Of a row that has a poster, shown or blurred: what a list needs for it is counted too.
+PICTURE = {"thumbnail": "posters/none.jpg", "placeholder": "1QcSHQRnh493V4dIh4eXh1h4kJUI"}
 
 
 def signed_in(user: User) -> Client:

@@ -14,7 +14,7 @@ from chat.services.reports import sum_up
 from moderation import decisions
 from moderation.verdict import Verdict
 from tests.conftest import person
-from tests.moderation.pages import assert_is_a_list, signed_in, video
+from tests.moderation.pages import PICTURE, assert_is_a_list, signed_in, video
 
 URL = "/moderation/reports/"
 
@@ -56,7 +56,7 @@ def test_is_a_list(viewer: User, outsider: User, conversation: Conversation) -> 
 
     def add() -> None:
         place = Conversation.objects.create(title="x")
-        attachment = video(place, uploaded_by=person(f"u{next(people)}"))
+        attachment = video(place, uploaded_by=person(f"u{next(people)}"), **PICTURE)
         report(attachment, f"r{next(people)}", at=1.0)
         report(attachment, f"r{next(people)}", "hate", note="n", at=2.0)
 

@@ -12,7 +12,7 @@ from django.utils.html import escape
 
 from chat.models import Attachment, Conversation
 from moderation import list_walks
-from tests.moderation.pages import HTMX, assert_is_a_list, names, signed_in, video
+from tests.moderation.pages import HTMX, PICTURE, assert_is_a_list, names, signed_in, video
 
 URL = "/moderation/videos/"
 
@@ -23,7 +23,7 @@ def test_it_is_a_list(viewer: User, outsider: User, conversation: Conversation) 
     numbers = count()
 
     def add() -> None:
-        video(conversation, original_name=f"{next(numbers)}")
+        video(conversation, original_name=f"{next(numbers)}", **PICTURE)
 
     assert_is_a_list(URL, viewer, outsider, add)
 
