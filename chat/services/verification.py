@@ -13,8 +13,9 @@ from chat.errors import VideoError
 from chat.models import ActivityLog, Attachment
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
+from chat.services.file_hash import sha256_of
 from chat.services.local_files import local_path, storage_failure
-from chat.services.video_service import VideoProcessingService, sha256_of
+from chat.services.video_service import VideoProcessingService
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """The one road on which a file becomes a ready video, whoever asks: upload, message, backfill,
 "process again"."""
 
-import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
 from chat.services.examination import ExaminedVideo
-from chat.services.interruption import raise_if_stopped
+from chat.services.file_hash import hashed_meanwhile, sha256_of
 from chat.services.local_files import local_path, storage_failure
 from chat.services.media_engines import engine_for, refuse_unreadable
 from chat.services.media_limits import MediaLimits, with_second_chance
@@ -29,8 +28,6 @@ from chat.services.renditions import (
     forget,
 )
 from chat.services.video_metadata import VideoMetadata
-
-HASHED_AT_ONCE_BYTES = 256 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +104,16 @@ class VideoProcessingService:
         sha256 = ""
         try:
             with local_path(attachment.file) as path:
-                if not attachment.sha256:  # stored before there were hashes
-                    sha256 = sha256_of(path)
-                examined = self.examine(path)
+                if attachment.sha256:
+                    examined = self.examine(path)
+                else:  # stored before there were hashes
+                    with hashed_meanwhile(path) as hashed:
+                        try:
+                            examined = self.examine(path)
+                        except VideoError:
+                            sha256 = hashed()  # a failing disk is not to pass for a broken video
+                            raise
+                        sha256 = hashed()
             return Prepared(attachment, examined, None, store_poster(examined.poster), sha256)
         except VideoError as error:
             logger.info("attachment %s: %s (%s)", attachment.pk, error.code, error.detail)
@@ -196,25 +200,6 @@ class VideoProcessingService:
         for each in prepared:
             if each.thumbnail not in kept:
                 self.discard(each)
-
-
-def sha256_of(path: Path) -> str:
-    """Of the file's bytes, in hex, read piece by piece.
-
-    Raises:
-        VideoError: ``storage_error``.
-        Interrupted: within ``interruptible``, which see: a large file takes its time.
-    """
-    digest = hashlib.sha256()
-    piece = memoryview(bytearray(HASHED_AT_ONCE_BYTES))
-    try:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(piece):
-                digest.update(piece[:count])
-                raise_if_stopped()
-        return digest.hexdigest()
-    except OSError as error:
-        raise VideoError("storage_error", str(error)) from error
 
 
 def store_poster(poster: Poster) -> str:

@@ -13,8 +13,8 @@ from moderation.views.pages import dashboard_page, render_page
 SHOWN = (
     "reports", "open_reports", "waiting_since", "last_at",
     "attachment__original_name", "attachment__duration", "attachment__thumbnail",
-    "attachment__placeholder", "attachment__visibility", "attachment__on_hold", "attachment__processing_state",
-    "attachment__failure_code",
+    "attachment__placeholder", "attachment__visibility", "attachment__on_hold",
+    "attachment__processing_state", "attachment__failure_code",
     "attachment__conversation__title", "attachment__uploaded_by__username",
 )  # fmt: skip
 

@@ -9,8 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from chat.errors import VideoError
 from chat.models import Attachment, Conversation
 from chat.services.activity import SYSTEM
+from chat.services.file_hash import hashed_meanwhile
 from chat.services.importing import import_video
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip
@@ -81,3 +83,19 @@ def test_a_lost_file_has_none(legacy_video: Callable[..., Attachment]) -> None:
     Path(attachment.file.path).unlink()
     VideoProcessingService().process_video_attachment(attachment)
     assert Attachment.objects.get().sha256 == ""
+
+
+def test_a_disk_that_cannot_be_read_is_not_a_broken_video(
+    legacy_video: Callable[..., Attachment],
+) -> None:
+    attachment = legacy_video()
+    path = Path(attachment.file.path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # Linux: a file that opens, and whose first read fails
+    with pytest.raises(VideoError) as refusal, hashed_meanwhile(path) as hashed:
+        hashed()
+    assert refusal.value.code == "storage_error"
+    prepared = VideoProcessingService().prepare(attachment)
+    assert prepared.error
+    assert prepared.error.code == "storage_error"
+    assert not prepared.error.permanent

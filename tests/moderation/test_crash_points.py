@@ -18,7 +18,8 @@ from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services import interruption
 from chat.services.activity import SYSTEM
-from chat.services.video_service import Prepared, VideoProcessingService, sha256_of
+from chat.services.file_hash import hashed_meanwhile, sha256_of
+from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, checkpoints, chunks, endings, planning, steering, tasks
 from moderation.checkpoints import Worker
 from moderation.consumer import Scheduler, free_what_is_frozen
@@ -216,6 +217,20 @@ def test_hashing_is_called_off_like_all_else(tmp_path: Path) -> None:
         interruption.interruptible(lambda: time.monotonic() > started + 0.3, 0.1),
     ):
         sha256_of(large)
+
+
+def test_hashing_meanwhile_is_called_off_and_given_up(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(20 * 1024**3)
+    started = time.monotonic()
+    with (
+        interruption.interruptible(lambda: time.monotonic() > started + 0.3, 0.1),
+        hashed_meanwhile(large) as hashed,
+        pytest.raises(interruption.Interrupted),
+    ):
+        hashed()
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("sha256")]
 
 
 # --- The database does not answer ---------------------------------------------------------------
