@@ -9,7 +9,6 @@ was.
 """
 
 import logging
-import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ from chat.services.partial_file import (
     offset_of,
     prolong,
 )
-from chat.services.uploads import Body, shortened
+from chat.services.uploads import Body, cleaned
 from chat.upload import PARTIAL_PREFIX, partial_path
 
 logger = logging.getLogger(__name__)
@@ -101,12 +100,6 @@ def refuse_at_once(size: int, content_type: str, only_videos: bool) -> None:
     free = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR).free
     if size > free:
         raise VideoError("no_room", f"Upload-Length {size}, free {free} bytes")
-
-
-def cleaned(name: str) -> str:
-    """What Django makes of a name in a form: no folders, nothing that cannot be printed."""
-    last = re.split(r"[/\\]", name)[-1]
-    return shortened("".join(filter(str.isprintable, last)).strip())
 
 
 def append(

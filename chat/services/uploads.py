@@ -6,28 +6,25 @@ success, refusal, a cut connection and a crash of our own alike.
 
 import contextlib
 import hashlib
+import html
+import itertools
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from django.http import HttpRequest, QueryDict
-from django.http.multipartparser import (
-    InputStreamExhausted,
-    MultiPartParser,
-    MultiPartParserError,
-)
 
 from chat.errors import ChatError, VideoError
 from chat.services.local_files import storage_failure
+from chat.services.multipart import Form, Part
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +78,14 @@ class ReceivedFile(UploadedFile):
         self.path.unlink(missing_ok=True)
 
 
+def cleaned(name: str) -> str:
+    """A file's name as a client says it: no folders, nothing that cannot be printed, and not too
+    long; empty when nothing is left."""
+    last = re.split(r"[/\\]", name)[-1]
+    printable = shortened("".join(filter(str.isprintable, last)).strip())
+    return "" if printable in (".", "..") else printable
+
+
 def shortened(name: str, length: int = 255) -> str:
     """At most ``length`` characters, the extension kept."""
     if len(name) <= length:
@@ -103,49 +108,65 @@ class Received:
         return sum(file.size for files in self.files.values() for file in files)
 
 
-class StreamToDisk(FileUploadHandler):
-    """Writes the files of the fields in ``accepted``; other files are read past.
+class Reception:
+    """Takes a form: text into memory, the files of the field ``accepted`` to the disk; other files
+    are read past.
 
-    ``before_file`` is called when a file begins, before one of its bytes is kept; ``follow`` with
-    the bytes of all files so far, before the last of them are.
+    ``before_file`` is called with the text so far when a file begins, before one of its bytes is
+    kept; ``follow`` with the bytes of all files so far, before the last of them are.
     """
-
-    chunk_size = CHUNK_BYTES
 
     def __init__(
         self,
         accepted: str,
         max_files: int,
-        before_file: Callable[[], None],
+        before_file: Callable[[QueryDict], None],
         follow: Callable[[int], None],
     ) -> None:
-        super().__init__()
         self.accepted = accepted
         self.max_files = max_files
         self.before_file = before_file
         self.follow = follow
+        self.received = Received(QueryDict(mutable=True))
         self.begun: list[ReceivedFile] = []
-        self.received_bytes = 0
+        self.text_bytes = 0
+        self.file_bytes = 0
 
-    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
-        super().new_file(field_name, file_name, *args, **kwargs)
-        if field_name != self.accepted:
-            raise SkipFile
+    def take(self, part: Part) -> None:
+        if part.filename is None:
+            self.take_text(part)
+        elif part.name == self.accepted:
+            self.take_file(part, part.filename)
+
+    def take_text(self, part: Part) -> None:
+        text = b""
+        for chunk in part.content:
+            self.text_bytes += len(chunk)
+            if self.text_bytes > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                raise VideoError("too_large", "the text of a form passed its limit")
+            text += chunk
+        self.received.fields.appendlist(part.name, text.decode(errors="replace"))
+
+    def take_file(self, part: Part, name: str) -> None:
+        content = part.content
+        if not name:
+            first = next(content, b"")
+            if not first:  # a page's file input in which nothing was chosen
+                return
+            content = itertools.chain([first], content)
         if len(self.begun) == self.max_files:
             raise ChatError("too_many_files")
-        self.before_file()
-        self.begun.append(ReceivedFile(file_name))
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        self.received_bytes += len(raw_data)
-        if self.received_bytes > settings.UPLOAD_MAX_BYTES:
-            raise VideoError("too_large", f"passed {settings.UPLOAD_MAX_BYTES} bytes on the way")
-        self.follow(self.received_bytes)
-        self.begun[-1].append(raw_data)
-
-    def file_complete(self, file_size: int) -> ReceivedFile:
-        self.begun[-1].finish()
-        return self.begun[-1]
+        self.before_file(self.received.fields)
+        file = ReceivedFile(cleaned(html.unescape(name)) or "file")
+        self.begun.append(file)
+        for chunk in content:
+            self.file_bytes += len(chunk)
+            if self.file_bytes > settings.UPLOAD_MAX_BYTES:
+                raise VideoError("too_large", f"passed {settings.UPLOAD_MAX_BYTES} on the way")
+            self.follow(self.file_bytes)
+            file.append(chunk)
+        file.finish()
+        self.received.files.setdefault(part.name, []).append(file)
 
     def discard(self) -> None:
         for file in self.begun:
@@ -178,12 +199,6 @@ class Body:
         return data
 
 
-class FormParser(MultiPartParser):
-    @property
-    def fields_so_far(self) -> QueryDict:
-        return getattr(self, "_post", None) or QueryDict()
-
-
 @contextlib.contextmanager
 def receive(
     request: HttpRequest,
@@ -203,25 +218,17 @@ def receive(
             ``storage_error``.
         ChatError: ``incomplete_body``, ``parse_error``, ``too_many_files``.
     """
-    parser: FormParser
-    handler = StreamToDisk(accepted, max_files, lambda: before_file(parser.fields_so_far), follow)
+    reception = Reception(accepted, max_files, before_file, follow)
     try:
         with refusals(), stalls_end(request):
-            parser = form_parser(request, handler)
-            fields, files = parser.parse()
-        yield Received(fields, {name: list(files.getlist(name)) for name in files})
+            body = body_of(request, settings.UPLOAD_MAX_BYTES + beside_files())
+            if body is None:
+                raise ChatError("parse_error")
+            for part in Form(body, request.META["CONTENT_TYPE"]):
+                reception.take(part)
+        yield reception.received
     finally:
-        handler.discard()
-
-
-def form_parser(request: HttpRequest, handler: StreamToDisk) -> FormParser:
-    """A parser over the request's body, of announced length or chunked."""
-    body = body_of(request, settings.UPLOAD_MAX_BYTES + beside_files())
-    if body is None:
-        raise ChatError("parse_error")
-    # The parser only looks whether the length is above zero; the body's end is told by `Body`.
-    meta = {**request.META, "CONTENT_LENGTH": str(body.announced or body.limit)}
-    return FormParser(meta, body, [handler], "utf-8")  # type: ignore[arg-type]
+        reception.discard()
 
 
 def beside_files() -> int:
@@ -301,13 +308,9 @@ def is_chunked(request: HttpRequest) -> bool:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what the parser and the disk raise into errors of ours."""
+    """Turn what the disk raises into errors of ours."""
     try:
         yield
-    except RequestDataTooBig as error:
-        raise VideoError("too_large", str(error)) from error
-    except (MultiPartParserError, InputStreamExhausted, SuspiciousOperation) as error:
-        raise ChatError("parse_error") from error
     except OSError as error:
         disk_failure(error)
 
