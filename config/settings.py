@@ -344,6 +344,8 @@ UPLOAD_PENDING_MAX_BYTES = env_int("UPLOAD_PENDING_MAX_BYTES", 20 * 1024**3, min
 UPLOAD_STALL_SECONDS = env_float("UPLOAD_STALL_SECONDS", 20.0, minimum=0.1)
 # A resumable upload is kept for so long after its last byte came.
 RESUMABLE_UPLOAD_HOURS = env_int("RESUMABLE_UPLOAD_HOURS", 24, minimum=1)
+# And for so long when its client never came back to it: the answer with its address may be lost.
+RESUMABLE_UPLOAD_UNCLAIMED_MINUTES = env_int("RESUMABLE_UPLOAD_UNCLAIMED_MINUTES", 60, minimum=1)
 IDEMPOTENCY_KEY_HOURS = env_int("IDEMPOTENCY_KEY_HOURS", 24, minimum=1)
 MESSAGE_MAX_FILES = env_int("MESSAGE_MAX_FILES", 10, minimum=1)
 VIDEO_MAX_DURATION_SECONDS = env_int("VIDEO_MAX_DURATION_SECONDS", 6 * 3600, minimum=1)

@@ -63,7 +63,7 @@ def create(
 ) -> ResumableUpload:
     """Begin an upload of ``size`` bytes; what can be refused is refused now.
 
-    It is kept for ``lease``, by default as long as any upload that nobody goes on with.
+    It is kept for ``lease``, by default as long as any that its client has not come back to.
 
     Raises:
         VideoError: ``empty_file``, ``too_large``, ``not_a_video``, ``no_room``.
@@ -79,15 +79,24 @@ def create(
         content=content,
         only_videos=only_videos,
         metadata=metadata,
-        expires_at=timezone.now() + (lease or lifetime()),
+        expires_at=timezone.now() + (lease or unclaimed()),
     )
-    quotas.admit(owner, size, lease or lifetime(), resumable=upload)
+    quotas.admit(owner, size, lease or unclaimed(), resumable=upload)
     return upload
 
 
+def unclaimed() -> timedelta:
+    """How long an upload is kept whose client was sent its address and has not come back to it.
+
+    The answer may have been lost: then nobody can end it, and it holds its room in vain.
+    """
+    return timedelta(minutes=settings.RESUMABLE_UPLOAD_UNCLAIMED_MINUTES)
+
+
 def announce(upload: ResumableUpload) -> None:
-    """The client is told its address: it can go on from now on, and the upload is kept."""
-    prolong(upload, lifetime(), offset=upload.offset)
+    """The client is told the address of an upload that began with its first bytes."""
+    lease = unclaimed() if upload.finished_at is None else lifetime()
+    prolong(upload, lease, offset=upload.offset)
 
 
 def refuse_at_once(size: int, content_type: str, only_videos: bool) -> None:

@@ -339,12 +339,47 @@ class TestEnd:
         assert resumable.sweep() == 1
         assert stored_files() == []
 
-    def test_who_was_told_can_go_on_for_long(self, tus: Tus, content: bytes) -> None:
-        tus.create(len(content), content[:700])
+    @pytest.mark.parametrize("first", [None, 700])
+    def test_what_nobody_comes_back_to_gives_its_room_back_within_the_hour(
+        self,
+        first: int | None,
+        tus: Tus,
+        content: bytes,
+        settings: Any,
+        stored_files: Files,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The answer with its address was lost, so that its client began another one."""
+        settings.USER_QUOTA_BYTES = len(content)
+        part = None if first is None else content[:first]
+        began = tus.create(len(content), part)
+        assert tus.create(1).status_code == 403
+
+        hour = timezone.now() + timedelta(minutes=60)
+        monkeypatch.setattr(timezone, "now", lambda: hour)
+
+        assert tus.head(began.headers["Location"]).status_code == 410
+        assert tus.create(len(content)).status_code == 201
+        assert resumable.sweep() == 1
+        assert stored_files() == []
+
+    @pytest.mark.parametrize("first", [None, 700])
+    def test_who_comes_back_can_go_on_for_long(
+        self, first: int | None, tus: Tus, content: bytes
+    ) -> None:
+        began = tus.create(len(content), None if first is None else content[:first])
+
+        tus.patch(began.headers["Location"], first or 0, content[first or 0 : 900])
 
         upload = ResumableUpload.objects.get()
         assert upload.expires_at > timezone.now() + timedelta(hours=23)
         assert upload.reservation.expires_at == upload.expires_at
+
+    def test_what_became_of_a_whole_one_is_told_for_long(self, tus: Tus, content: bytes) -> None:
+        tus.create(len(content), content)
+
+        upload = ResumableUpload.objects.get()
+        assert upload.expires_at > timezone.now() + timedelta(hours=23)
 
     def test_a_promise_that_lapsed_is_not_renewed(self, tus: Tus, content: bytes) -> None:
         """Somebody else may have been promised the room since."""

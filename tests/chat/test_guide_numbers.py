@@ -7,6 +7,7 @@ from django.conf import settings
 from chat.api_views import NewestFirst
 from chat.serializers_chat import MAX_PEOPLE
 from chat.serializers_video import MAX_CONTENT_CHARACTERS
+from chat.services import resumable
 from tests.test_project import ROOT
 
 GUIDE = (ROOT / "docs" / "VIDEO_ATTACHMENT_GUIDE.md").read_text()
@@ -26,6 +27,9 @@ def test_sizes() -> None:
         "a body stands still for": f"{settings.UPLOAD_STALL_SECONDS:g} seconds",
         "a resumable upload is kept after its last byte for": (
             f"{settings.RESUMABLE_UPLOAD_HOURS} hours"
+        ),
+        "one that was begun and not gone on with is kept for": (
+            f"{settings.RESUMABLE_UPLOAD_UNCLAIMED_MINUTES} minutes"
         ),
         "duration": f"{settings.VIDEO_MAX_DURATION_SECONDS // 3600} hours",
         "width × height": f"{settings.VIDEO_MAX_PIXELS // 10**6} million pixels",
@@ -56,6 +60,8 @@ def test_numbers_in_sentences() -> None:
         f"for {settings.AXES_COOLOFF_TIME.seconds // 60} minutes: 429 `locked_out`",
         f"`page_size` is {page} unless you ask for another, up to {largest}",
         f"gets no bytes for {settings.RESUMABLE_UPLOAD_HOURS} hours expires",
+        f"expires after {settings.RESUMABLE_UPLOAD_UNCLAIMED_MINUTES} minutes",
+        f"(After {resumable.UNANNOUNCED.seconds // 60}, if the server died",
         f"sends nothing for {settings.UPLOAD_STALL_SECONDS:g} seconds counts as interrupted",
         f"JPEG, at most {settings.POSTER_MAX_WIDTH_PIXELS} × {settings.POSTER_MAX_HEIGHT_PIXELS}",
     ):
