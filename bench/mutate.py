@@ -68,8 +68,9 @@ class Trial:
 
 @dataclass
 class Report:
-    """What became of the files, by engine."""
+    """What became of so many files, by engine."""
 
+    files: int = 0
     outcomes: dict[str, Counter[str]] = field(
         default_factory=lambda: {engine: Counter() for engine in ENGINES}
     )
@@ -94,13 +95,15 @@ def sources() -> list[tuple[str, bytes]]:
 
 
 def run(seed: int, indices: Sequence[int]) -> Report:
-    """Each file through both engines, a batch at a time, with nothing of it left."""
+    """Each file through both engines, a batch at a time, with nothing of it left.  Ctrl-C ends
+    it with the report of the batches that were done."""
     report, originals = Report(), sources()
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool, contextlib.suppress(KeyboardInterrupt):
         for start in range(0, len(indices), BATCH):
             batch = indices[start : start + BATCH]
             try_batch([mutation(seed, index, originals) for index in batch], report, pool)
-            progress(start + len(batch), len(indices))
+            report.files += len(batch)
+            progress(report.files, len(indices))
     return report
 
 
@@ -180,10 +183,10 @@ def progress(done: int, count: int) -> None:
         print(f"{start}{done} of {count}", end=end, file=sys.stderr, flush=True)
 
 
-def lines(report: Report, seed: int, count: int) -> Iterator[str]:
+def lines(report: Report, seed: int) -> Iterator[str]:
     counts = media_helper().counts
     seconds, index, engine = report.worst_seconds
-    yield f"{count} files of seed {seed}, through {' and '.join(ENGINES)}"
+    yield f"{report.files} files of seed {seed}, through {' and '.join(ENGINES)}"
     for name, outcomes in report.outcomes.items():
         yield f"  {name}: " + ", ".join(f"{code} {n}" for code, n in outcomes.most_common())
     yield f"  worst time {seconds:.2f} s (file {index}, {engine})"
@@ -208,8 +211,8 @@ def main() -> None:
         kept.write_bytes(found.content)
         print(f"{kept}: {found.source} after {', '.join(found.steps)}")
     report = run(options.seed, indices)
-    print("\n".join(lines(report, options.seed, len(indices))))
-    sys.exit(bool(report.failures))
+    print("\n".join(lines(report, options.seed)))
+    sys.exit(bool(report.failures) or report.files < len(indices))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,6 @@ def test_there_are_several_containers_to_damage():
 def test_damaged_files_are_contained(part):
     size = COUNT // SLICES
     report = run(SEED, range(part * size, (part + 1) * size))
-    print("\n".join(lines(report, SEED, size)))
+    print("\n".join(lines(report, SEED)))
     assert report.failures == []
     assert sum(report.outcomes["libav"].values()) == size
