@@ -1,32 +1,22 @@
-"""Decisions on attachments: what each changes, versions, copies, undo, holds; on each database."""
+"""Decisions on attachments: what each verb changes, versions, many at once; on each database."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 
-from chat.models import ActivityLog, Attachment, Conversation, HeldContent, Report, ReportCase
-from chat.services import reports
+from chat.models import ActivityLog, Attachment, Conversation, HeldContent
 from chat.services.activity import Actor
-from chat.services.attachments import hold_known_bytes
 from moderation import decisions, undoing
-from moderation.decided_rows import CHANGED
-from moderation.models import Decision
 from moderation.verdict import DecidedMeanwhile, Verdict
 from tests.conftest import person
+from tests.moderation.deciding import QUARANTINE, REMOVE, SHA, decide, log, state
 from tests.moderation.installation import installation
 from tests.moderation.pages import video
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
-
-QUARANTINE = Verdict("quarantine", "violence", "seen in full", "Cut the last scene.")
-REMOVE = Verdict("remove", "illegal")
-RESTORE = Verdict("restore", internal_note="a film scene")
-SHA = "ab" * 32
 
 
 @pytest.fixture
@@ -42,26 +32,6 @@ def bert(db: None) -> Actor:
 @pytest.fixture
 def clip(conversation: Conversation) -> Attachment:
     return video(conversation, sha256=SHA)
-
-
-def log() -> list[str]:
-    return list(ActivityLog.objects.order_by("id").values_list("action", flat=True))
-
-
-def decide(attachment: Attachment, verdict: Verdict, actor: Actor, **kwargs: Any) -> Decision:
-    """On the attachment as it is now."""
-    attachment.refresh_from_db()
-    outcome = decisions.decide(
-        attachment.pk, attachment.decision_version, verdict, actor, **kwargs
-    )
-    attachment.refresh_from_db()
-    (decision,) = [each for each in outcome.decided if each.attachment_id == attachment.pk]
-    return decision
-
-
-def state(attachment: Attachment) -> dict[str, Any]:
-    attachment.refresh_from_db()
-    return {name: getattr(attachment, name) for name in CHANGED}
 
 
 def test_a_quarantine_says_who_why_and_when(clip: Attachment, anna: Actor) -> None:
@@ -221,158 +191,6 @@ def test_of_two_at_the_same_moment_one_decides(tmp_path: Path) -> None:
         became = {"quarantine": "quarantined", "remove": "removed"}[winner[0]]
         assert found["rows"] == [[became, 1]]
         assert (found["decisions"], found["entries"]) == (4, 4)
-
-
-class TestSameBytes:
-    def test_copies_are_decided_on_together(
-        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
-    ) -> None:
-        copy, changed, other = (video(conversation, sha256=SHA) for _ in range(3))
-        decide(changed, Verdict("hold"), bert)
-        assert {each.pk for each in decisions.copies_of(clip)} == {
-            copy.pk, changed.pk, other.pk,
-        }  # fmt: skip
-
-        outcome = decisions.decide(
-            clip.pk, 0, QUARANTINE, anna, copies={copy.pk: 0, changed.pk: 0}
-        )
-
-        assert {each.attachment_id for each in outcome.decided} == {clip.pk, copy.pk}
-        assert [d.decided_by_name for d in outcome.overtaken.values() if d] == ["bert"]
-        assert state(copy)["visibility"] == "quarantined"
-        assert state(changed)["visibility"] == state(other)["visibility"] == "visible"
-        assert log()[1:] == ["attachment_quarantined"] * 2
-
-    def test_a_copy_that_came_meanwhile_is_decided_on_too(
-        self, clip: Attachment, conversation: Conversation, anna: Actor
-    ) -> None:
-        newer = video(conversation, sha256=SHA)
-
-        decide(clip, REMOVE, anna, newer_copies_than=clip.pk)
-
-        assert state(newer)["visibility"] == "removed"
-
-    def test_what_is_sent_later_is_held(
-        self, clip: Attachment, conversation: Conversation, anna: Actor
-    ) -> None:
-        def sent(sha256: str = SHA) -> str:
-            attachment = Attachment(conversation=conversation, sha256=sha256)
-            hold_known_bytes(attachment)
-            return f"{attachment.visibility} {attachment.decision_reason}"
-
-        assert sent() == "visible "
-        decide(clip, QUARANTINE, anna)
-        assert sent() == "quarantined violence"
-        assert sent("cd" * 32) == sent("") == "visible "
-        decide(clip, REMOVE, anna)
-        assert sent() == "quarantined illegal"
-        decide(clip, RESTORE, anna)
-        assert sent() == "visible "
-        decide(clip, Verdict("remove", "privacy", hold_same_bytes=False), anna)
-        assert sent() == "visible "
-
-    def test_undoing_gives_the_bytes_free_unless_a_copy_was_decided_on_since(
-        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
-    ) -> None:
-        first = decide(clip, QUARANTINE, anna)
-        undoing.undo(first.batch, anna)
-        assert not HeldContent.objects.exists()
-
-        second = decide(clip, QUARANTINE, anna)
-        decide(video(conversation, sha256=SHA), REMOVE, bert)
-        undoing.undo(second.batch, anna)
-        assert HeldContent.objects.get().reason == "illegal"
-
-        restored = decide(clip, REMOVE, anna), decide(clip, RESTORE, anna)
-        assert not HeldContent.objects.exists()
-        undoing.undo(restored[1].batch, anna)
-        assert HeldContent.objects.get().reason == "illegal"
-
-
-class TestUndo:
-    def test_all_is_as_it_was(
-        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
-    ) -> None:
-        decide(clip, QUARANTINE, anna)
-        before = state(clip)
-        copy = video(conversation, sha256=SHA)
-        removal = decide(clip, REMOVE, bert, copies={copy.pk: 0})
-        assert clip.removed_at
-
-        outcome = undoing.undo(removal.batch, anna)
-
-        assert len(outcome.decided) == 2
-        assert state(clip) == before
-        assert state(copy)["visibility"] == "visible"
-        assert clip.decision_version == 3
-        removal.refresh_from_db()
-        assert removal.undone_at
-        assert removal.undone_by.decided_by_name == "moderator"
-        assert log()[-2:] == ["decision_undone"] * 2
-        again = undoing.undo(removal.batch, anna)
-        assert (again.decided, sorted(again.unchanged)) == ([], [clip.pk, copy.pk])
-
-    def test_what_was_decided_on_since_is_left(
-        self, clip: Attachment, conversation: Conversation, anna: Actor, bert: Actor
-    ) -> None:
-        copy = video(conversation, sha256=SHA)
-        decision = decide(clip, QUARANTINE, anna, copies={copy.pk: 0})
-        decide(clip, REMOVE, bert)
-
-        outcome = undoing.undo(decision.batch, anna)
-
-        assert list(outcome.overtaken) == [clip.pk]
-        assert state(clip)["visibility"] == "removed"
-        assert state(copy)["visibility"] == "visible"
-
-    def test_only_for_a_while(self, clip: Attachment, anna: Actor, settings: Any) -> None:
-        decision = decide(clip, QUARANTINE, anna)
-        past = timezone.now() - timedelta(minutes=settings.DECISION_UNDO_MINUTES, seconds=1)
-        Decision.objects.update(created_at=past)
-
-        assert undoing.undo(decision.batch, anna).unchanged == [clip.pk]
-        assert state(clip)["visibility"] == "quarantined"
-
-
-class TestReports:
-    @pytest.fixture
-    def reported(self, clip: Attachment, owner: User, member: User) -> Attachment:
-        for user in (owner, member):
-            reports.report(clip, Actor(user=user), "hate", "", 3.5)
-        return clip
-
-    @pytest.mark.parametrize("verb", ["quarantine", "remove", "dismiss"])
-    def test_deciding_settles_them_and_undoing_opens_them(
-        self, reported: Attachment, anna: Actor, verb: str
-    ) -> None:
-        waiting = ReportCase.objects.get()
-        assert (waiting.reports, waiting.open_reports) == (2, 2)
-
-        decision = decide(reported, Verdict(verb, "hate"), anna)
-
-        assert set(Report.objects.values_list("decision_id", flat=True)) == {decision.pk}
-        settled = ReportCase.objects.get()
-        assert (settled.reports, settled.open_reports, settled.waiting_since) == (2, 0, None)
-        assert ActivityLog.objects.order_by("id").last().details["reports_settled"] == 2  # type: ignore[union-attr]
-        undoing.undo(decision.batch, anna)
-        again = ReportCase.objects.get()
-        assert (again.open_reports, again.waiting_since) == (2, waiting.waiting_since)
-
-    def test_who_reported_it_again_has_one_open_report(
-        self, reported: Attachment, anna: Actor, owner: User
-    ) -> None:
-        decision = decide(reported, Verdict("dismiss"), anna)
-        reports.report(reported, Actor(user=owner), "spam", "still", None)
-
-        undoing.undo(decision.batch, anna)
-
-        open_ones = Report.objects.open().values_list("reporter__username", "reason")
-        assert sorted(open_ones) == [("member", "hate"), ("owner", "spam")]
-        assert ReportCase.objects.get().open_reports == 2
-
-    def test_a_hold_settles_nothing(self, reported: Attachment, anna: Actor) -> None:
-        decide(reported, Verdict("hold"), anna)
-        assert ReportCase.objects.get().open_reports == 2
 
 
 class TestMany:
