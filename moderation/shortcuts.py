@@ -23,15 +23,16 @@ SHORTCUTS: Mapping[str, Mapping[str, str]] = {
         "k": "Previous row",
         "Enter": "Open the row",
         "x": "Select the row",
+        "m": "More that can be done with the row",
         "b": "Reveal or hide the picture",
         "← →": "Scrub through the video, in the grid",
         "f": "Filters",
         "v": "Save this view",
     },
-    "With selected videos": {
-        "q": "Quarantine them",
-        "r": "Restore them",
-        "d": "Remove them",
+    "With the row, or what is selected": {
+        "q": "Quarantine",
+        "r": "Restore",
+        "d": "Remove",
         "u": "Undo that",
     },
     "On a video": {

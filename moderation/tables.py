@@ -119,6 +119,7 @@ class VideoTable(ListTable):
     state = tables.Column(accessor="processing_state", orderable=True)
     added = tables.Column(accessor="created_at", orderable=True, attrs=NUMBER)
     number = tables.Column(accessor="pk", verbose_name="Number", attrs=NUMBER)
+    actions = CellColumn("video_actions", verbose_name="Actions")
 
     # What a person can choose from; the others are always there.
     CHOOSABLE = (

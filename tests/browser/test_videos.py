@@ -199,6 +199,37 @@ def test_selected_rows_are_quarantined_and_given_back(
     expect(page.locator(ROWS).first).not_to_contain_text("Quarantined")
 
 
+def test_a_row_is_decided_on_by_key_pointer_and_menu(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto(f"{LIST}?container=webm")
+    second = page.locator(ROWS).nth(1)
+    at_hand = second.locator(".row-decisions")
+    expect(at_hand).to_have_css("opacity", "0")
+    second.hover()
+    expect(at_hand).to_have_css("opacity", "1")
+    name = names(page)[1]
+    for press in (("j", "j", "q"), ("j", "j", "m", "Enter")):  # its key; its menu, at its first
+        for key in press:
+            page.keyboard.press(key)
+        expect(page.get_by_role("heading", name="Quarantine 1 video")).to_be_visible()
+        expect(page.locator(".samples")).to_contain_text(name[:4])
+        page.get_by_role("link", name="Leave as it is").click()
+        expect(page).to_have_url(re.compile(r"\?container=webm$"))
+    # What is selected comes before the row one is at.
+    for key in ("j", "x", "j", "x", "j", "q"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Quarantine 2 videos")).to_be_visible()
+
+
+def test_a_rows_menu_without_javascript(open_page: OpenPage) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(f"{LIST}?container=webm")
+    last = page.locator(ROWS).last
+    last.locator("summary").click()
+    last.get_by_role("link", name="Its history", exact=True).click()
+    expect(page.locator(".chip")).to_have_count(2)
+
+
 def test_everything_that_matches_is_named_before_it_is_done(open_page: OpenPage) -> None:
     page = open_page()
     page.goto(f"{LIST}?container=webm")
