@@ -105,9 +105,11 @@ def rate_words(a_second: float | None) -> str:
 
 
 def duration_words(seconds: float | None) -> str:
-    """A span for people: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """A span for people: ``49 ms``, ``0.4 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds is None:
         return ""
+    if 0 < seconds < 0.1:
+        return f"{max(1, round(seconds * 1000))} ms"
     if seconds < 10:
         return f"{round(seconds, 1):g} s"
     whole = round(seconds)
@@ -147,6 +149,11 @@ def outcome_words(code: str) -> str:
     """The operator's sentence of an outcome code; empty for a code of another version."""
     outcome = OUTCOMES.get(code)
     return outcome.operator if outcome else ""
+
+
+def code_words(code: str) -> str:
+    """``no decodable frame``, where there is no room for the sentence."""
+    return code.replace("_", " ")
 
 
 def visible(name: str) -> str:

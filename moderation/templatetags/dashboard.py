@@ -41,6 +41,7 @@ register.filter("codec", words.codec_words)
 register.filter("container", words.container_words)
 register.filter("tile_shape", pictures.tile_shape)
 register.filter("outcome", words.outcome_words)
+register.filter("code_words", words.code_words)
 
 # What in an address says which page of a list is shown.
 PLACES = ("page", "after", "before")

@@ -92,6 +92,30 @@ def test_answers_that_are_no_fragment(open_page: OpenPage) -> None:
         open_page.forgive(f"Error Code {status}")
 
 
+def test_a_slow_answer_is_waited_for_in_sight(open_page: OpenPage) -> None:
+    """A line across the top, and the list that is about to go pales; what the page asks for by
+    itself shows nothing."""
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/moderation/videos/**", lambda route: held.append(route))
+    table = page.locator("#bulk")
+    line = "getComputedStyle(document.body, '::before').content"
+
+    page.evaluate("htmx.trigger('[hx-trigger*=refresh-now]', 'refresh-now')")
+    eventually("it asks by itself", lambda: bool(held or page.wait_for_timeout(50)), 10)
+    assert page.evaluate(line) == "none"
+    held.pop().continue_()
+    page.wait_for_function("() => !document.querySelector('.htmx-request')")
+
+    page.locator("#sort-size").click()
+    expect(table).to_have_css("opacity", "0.6")
+    assert page.evaluate(line) != "none"
+    held.pop().continue_()
+    expect(table).to_have_css("opacity", "1")
+    expect(page).to_have_url(re.compile("sort=size"))
+    assert page.evaluate(line) == "none"
+
+
 @contextmanager
 def stopped_web_server(stage: Stage) -> Iterator[None]:
     """The real one; a new one is in its place afterwards."""

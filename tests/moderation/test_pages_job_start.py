@@ -86,7 +86,7 @@ def test_samples_that_would_fail_are_named(
     legacy_video(broken)
     words = text_of(signed_in(operator).get(f"{NEW}?measure=1"))
     assert "1 of them would fail" in words
-    assert "not_a_video" in words
+    assert "not a video" in words
 
 
 def test_samples_do_not_multiply_the_queries(operator: User, conversation: Conversation) -> None:
