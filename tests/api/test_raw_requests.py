@@ -72,6 +72,13 @@ MESSAGES: dict[str, tuple[list[str], bytes, set[int]]] = {
     "UTF-16": ([JSON], HELLO.decode().encode("utf-16"), REFUSED),
     "byte order mark": ([JSON], b"\xef\xbb\xbf" + HELLO, REFUSED),
     "Latin-1": ([JSON + "; charset=latin-1"], b'{"content": "\xe4"}', TAKEN),
+    **{
+        f"charset {name}": ([f"{JSON}; charset={name}"], HELLO, TAKEN)
+        for name in ("hex", "rot13", "idna", "punycode", "undefined", "utf-7", "utf-16", "klingon")
+    },
+    "type in no charset": ([JSON + "; a*=klingon''x"], HELLO, {415}),
+    "charset of null": ([JSON + "; charset*=utf-8''%00"], HELLO, TAKEN),
+    "charset of half a pair": ([JSON + "; charset*=utf-7''+2AA-"], HELLO, TAKEN),
     "null": ([JSON], rb'{"content": "a\u0000"}', REFUSED),
     "half a pair": ([JSON], rb'{"content": "\ud800"}', REFUSED),
     "100,000 brackets": ([JSON], b'{"content": ' + b"[" * 100_000, REFUSED),
@@ -97,6 +104,7 @@ UPLOADS: dict[str, tuple[list[str], bytes, set[int]]] = {
     "long header": ([FORM], b"--x\r\n" + b"A" * 100_000 + b"\r\n\r\n--x--", REFUSED),
     "long boundary": ([FORM + "x" * 300], b"x", REFUSED),
     "open boundary": ([FORM.replace("=x", '="x')], b"x", REFUSED),
+    "boundary in no charset": ([FORM.replace("=", "*=klingon''")], whole(b"a"), {415}),
     "form in chunks": ([FORM, CHUNKED], chunks(whole(b"abc")) + END, TAKEN),
     "form in cut chunks": ([FORM, CHUNKED], chunks(whole(b"abc"))[:60], REFUSED),
 }
@@ -159,7 +167,7 @@ def assert_harmless(headers: Any, content: bytes) -> None:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_messages(name: str, server: ApiServer) -> None:
     headers, body, statuses = MESSAGES[name]
-    address = f"{LIST}{server.conversation}/messages/"
+    address = f"{LIST}{server.conversation}/messages/?a=%e4"
 
     status, found, content = sent(server, "POST", address, headers, body)
 
