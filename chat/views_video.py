@@ -53,9 +53,9 @@ class Arrival:
 
     def made_before(self) -> int | None:
         """The id of what the same request made when it was sent first."""
-        fields = dict(self.received.fields.lists())
         address = self.request.get_full_path()
-        return self.claim.made_before(payload_sha256(address, fields, self.received))
+        sent = payload_sha256(address, self.received.fields, self.received)
+        return self.claim.made_before(sent)
 
     def keep(self, kept: Model) -> None:
         """In the transaction that keeps the files."""

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 
 from chat.errors import ChatError
@@ -131,6 +132,8 @@ def take(owner: User, key: str) -> IdempotencyKey:
 
 def payload_sha256(address: str, fields: object, received: Received | None = None) -> str:
     """What two requests have in common when the second repeats the first."""
+    if isinstance(fields, QueryDict):  # each of its values; as a dict it tells only the last
+        fields = dict(fields.lists())
     files = [
         (field, file.name, file.sha256)
         for field, files in (received.files if received else {}).items()

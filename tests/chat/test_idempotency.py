@@ -64,6 +64,22 @@ def test_an_upload_that_is_sent_again(
     assert ActivityLog.objects.count() == written
 
 
+def test_a_form_that_differs_in_a_value_before_the_last(sender: Sender) -> None:
+    mine = [sender.upload(key).json()["id"] for key in "abc"]
+    address = f"/api/chat/conversations/{sender.conversation.pk}/messages/"
+
+    def send(*ids: int) -> Answer:
+        return sender.client.post(
+            address,
+            "&".join(f"attachments={each}" for each in ids),
+            content_type="application/x-www-form-urlencoded",
+            headers={"Idempotency-Key": "k"},
+        )
+
+    assert send(mine[0], mine[2]).status_code == 201
+    assert code(send(mine[1], mine[2])) == (422, "idempotency_mismatch")
+
+
 @pytest.mark.parametrize("form", ["json", "multipart"])
 def test_a_message_that_is_sent_again(form: str, sender: Sender) -> None:
     answers = []
