@@ -1,7 +1,9 @@
 """Files that point at other files or at the network: playlists and scripts of every kind,
 subtitles and containers that name a neighbour.  Made in pure Python."""
 
+import socket
 import struct
+import threading
 from pathlib import Path
 
 from tests.clips import clip
@@ -111,3 +113,31 @@ def external_reference(movie: Path, target: Path) -> bytes:
         size = struct.unpack_from(">I", grown, size_at)[0]
         struct.pack_into(">I", grown, size_at, size + len(entry) - 12)
     return bytes(grown)
+
+
+class Listener(threading.Thread):
+    """Counts connections to a loopback port."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.connections = 0
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.close()
+
+    def __enter__(self) -> "Listener":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.join(5)

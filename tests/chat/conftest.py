@@ -1,7 +1,7 @@
 """Clients of the API, as signed-in people, and a look at everything that is on the disk."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from chat.rendition import Rendition
 from chat.services import resumable
 from chat.services.activity import Actor
 from chat.services.video_service import VideoProcessingService
+from tests.chat.nginx_site import Site, behind_nginx
 from tests.chat.tus import Tus
 from tests.clips import clip
 
@@ -137,6 +138,13 @@ def undone(request: Callable[[], T]) -> T:
 @pytest.fixture
 def tus(as_member: APIClient, conversation: Conversation) -> Tus:
     return Tus(as_member, conversation)
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site behind nginx, for the tests of the group "nginx"."""
+    with behind_nginx(tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 @pytest.fixture

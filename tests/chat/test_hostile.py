@@ -23,9 +23,8 @@ from chat.services.media_helper import MediaHelper
 from chat.services.media_limits import MediaLimits
 from chat.services.sandbox.layers import LAYERS
 from chat.services.video_service import VideoProcessingService
-from tests.chat.test_video_service import Listener
 from tests.clips import clip
-from tests.hostile_references import NAMES, references, siblings
+from tests.hostile_references import NAMES, Listener, references, siblings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watches opens with inotify")
 
