@@ -24,7 +24,7 @@ from django.http import HttpRequest, QueryDict
 
 from chat.errors import ChatError, VideoError
 from chat.services.local_files import storage_failure
-from chat.services.multipart import Form, Part
+from chat.services.multipart import Part, parts_of
 
 logger = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ def receive(
             body = body_of(request, settings.UPLOAD_MAX_BYTES + beside_files())
             if body is None:
                 raise ChatError("parse_error")
-            for part in Form(body, request.META["CONTENT_TYPE"]):
+            for part in parts_of(body, request.META["CONTENT_TYPE"]):
                 reception.take(part)
         yield reception.received
     finally:
