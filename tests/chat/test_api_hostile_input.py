@@ -73,7 +73,7 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 FIELDS = (
     "username", "password", "title", "participants", "role", "message", "content", "attachments",
-    "conversation", "file", "files", "reason", "note", "seconds",
+    "conversation", "file", "files", "reason", "note", "time_seconds", "code",
 )  # fmt: skip
 BODIES = [
     b"", b"\0", b"\xff\xfe", b"[", b"{" * 5000, b'{"a": ' * 3000, b"[" * 500 + b"]" * 500,
@@ -115,6 +115,15 @@ def test_no_server_error(
         for body in BODIES:
             for content_type in TYPES:
                 ask(method, path, body, content_type=content_type)
+
+
+@pytest.mark.every_database
+@pytest.mark.parametrize("key", [r"\000" * 8 + "a" * 24, r"\377" * 32, "a" * 5000])
+def test_a_session_that_was_never_given(key: str, as_nobody: APIClient) -> None:
+    """Cookies in quotes hold any byte: a null is one that PostgreSQL does not take."""
+    for path, status in (("/api/chat/videos/", 401), ("/moderation/", 302)):
+        response = as_nobody.get(path, headers={"cookie": f'sessionid="{key}"; csrftoken="{key}"'})
+        assert response.status_code == status
 
 
 @pytest.mark.parametrize("piece", ["%00", "%ff", "%C0%AE", "..%2f", "%0d%0aX: y", "\u0661", "1e3"])
