@@ -2,10 +2,14 @@
 that none needs a script; what changes something asks first."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import escape
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 
 from chat.models import Attachment
 from moderation.decision import Decision
@@ -25,6 +29,8 @@ LOOKS = {
     Action.RESTORE: ("Restore", "eye", "r"),
     Action.REMOVE: ("Remove", "trash", "d"),
 }
+# Stand for a video's number and name in the menu that is made once for all rows alike.
+NUMBER, NAME = str(2**53 - 1), "{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +43,53 @@ class RowAction:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RowActions:
-    """``decisions`` are at hand as soon as one is at the row, ``others`` in its menu alone."""
-
-    decisions: list[RowAction]
-    others: list[RowAction]
-
-
-def row_actions(request: HttpRequest, attachment: Attachment) -> RowActions:
-    """What this person may do with it; deciding leads back to the list as it is."""
+def row_menu(request: HttpRequest, attachment: Attachment) -> SafeString:
+    """The menu at the row's end, and the decisions beside it."""
     user = request.user
-    decisions = []
-    if user.has_perm("moderation.decide"):
-        back = urlencode({"selected": str(attachment.pk), "back": request.GET.urlencode()})
-        for action in DECISIONS[Visibility(attachment.visibility)]:
-            words, icon, key = LOOKS[action]
-            address = f"{reverse('moderation:bulk')}?action={action}&{back}"
-            decisions.append(RowAction(words, icon, address, key))
-    others = []
-    if user.has_perm("moderation.run_jobs") and attachment.visibility != Visibility.REMOVED:
-        asked = urlencode({"selection": "1", "kind": "metadata", "selected": str(attachment.pk)})
-        address = f"{reverse('moderation:job-new')}?{asked}"
-        others.append(RowAction("Process again", "refresh", address))
-    others += [
-        RowAction("Download", "download", f"{page_of('video-stream', attachment)}?download=1"),
-        RowAction("Report, to print", "printer", page_of("video-report", attachment)),
-        RowAction("Its history", "activity", history_of(attachment)),
+    pattern = menu_of(
+        attachment.visibility,
+        request.GET.urlencode(),
+        may_decide=user.has_perm("moderation.decide"),
+        may_run_jobs=user.has_perm("moderation.run_jobs"),
+    )
+    numbered = pattern.replace(NUMBER, str(attachment.pk))
+    return SafeString(numbered.replace(NAME, escape(attachment.original_name)))
+
+
+@lru_cache(maxsize=64)  # a list has a hundred rows, and three kinds of them
+def menu_of(visibility: str, list_query: str, *, may_decide: bool, may_run_jobs: bool) -> str:
+    may_process = may_run_jobs and visibility != Visibility.REMOVED
+    context = {
+        "number": NUMBER,
+        "name": NAME,
+        "decisions": decisions(visibility, list_query) if may_decide else [],
+        "others": [*([processing()] if may_process else []), *looks()],
+    }
+    return render_to_string("moderation/_row_menu.html", context)
+
+
+def decisions(visibility: str, list_query: str) -> list[RowAction]:
+    """Each leads back to the list as it is."""
+    back = urlencode({"selected": NUMBER, "back": list_query})
+    return [
+        RowAction(words, icon, f"{reverse('moderation:bulk')}?action={action}&{back}", key)
+        for action in DECISIONS[Visibility(visibility)]
+        for words, icon, key in [LOOKS[action]]
     ]
-    return RowActions(decisions, others)
 
 
-def page_of(name: str, attachment: Attachment) -> str:
-    return reverse(f"moderation:{name}", args=[attachment.pk])
+def processing() -> RowAction:
+    asked = urlencode({"selection": "1", "kind": "metadata", "selected": NUMBER})
+    return RowAction("Process again", "refresh", f"{reverse('moderation:job-new')}?{asked}")
 
 
-def history_of(attachment: Attachment) -> str:
-    about = urlencode({"object_type": "attachment", "object_id": str(attachment.pk)})
-    return f"{reverse('moderation:activity')}?{about}"
+def looks() -> list[RowAction]:
+    stream = reverse("moderation:video-stream", args=[NUMBER])
+    about = urlencode({"object_type": "attachment", "object_id": NUMBER})
+    return [
+        RowAction("Download", "download", f"{stream}?download=1"),
+        RowAction(
+            "Report, to print", "printer", reverse("moderation:video-report", args=[NUMBER])
+        ),
+        RowAction("Its history", "activity", f"{reverse('moderation:activity')}?{about}"),
+    ]

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from chat.models import ActivityLog, Attachment, ReportCase
 from moderation.models import Failure, Job
+from moderation.row_actions import row_menu
 from moderation.templatetags.dashboard import ago, attachment_state, state
 from moderation.words import (
     bitrate_words,
@@ -119,7 +120,7 @@ class VideoTable(ListTable):
     state = tables.Column(accessor="processing_state", orderable=True)
     added = tables.Column(accessor="created_at", orderable=True, attrs=NUMBER)
     number = tables.Column(accessor="pk", verbose_name="Number", attrs=NUMBER)
-    actions = CellColumn("video_actions", verbose_name="Actions")
+    actions = tables.Column(accessor="pk", verbose_name="Actions")
 
     # What a person can choose from; the others are always there.
     CHOOSABLE = (
@@ -161,6 +162,9 @@ class VideoTable(ListTable):
 
     def render_number(self, value: int) -> str:
         return f"#{value}"
+
+    def render_actions(self, record: Attachment) -> SafeString:
+        return row_menu(self.request, record)
 
 
 class ActivityTable(ListTable):

@@ -1,4 +1,4 @@
-"""Template filters that say what was reported and decided, and what can be."""
+"""Template filters that say what was reported and decided."""
 
 from datetime import datetime, timedelta
 
@@ -8,13 +8,11 @@ from django.utils import timezone
 
 from chat.models import Attachment, clock
 from moderation.report_words import decision_words, reason_words
-from moderation.row_actions import row_actions
 
 register = template.Library()
 register.filter("clock", clock)
 register.filter("decision", decision_words)
 register.filter("reason", reason_words)
-register.simple_tag(row_actions)
 
 
 @register.filter

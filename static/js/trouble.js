@@ -3,7 +3,7 @@
 const box = document.getElementById("trouble");
 const sentence = box.querySelector("p");
 const SENTENCES = {
-  0: "The server did not answer. What you see may be out of date.",
+  0: "The server did not answer. What you see may be out of date: look whether you are connected, then load it again.",
   401: "Your session has ended, and nothing was changed. What you see stays until you sign in again.",
   403: "You have no right to do that, or this page is out of date. Nothing was changed.",
   400: "The server could not make sense of that. Nothing was changed: load the page again, and do it anew.",
@@ -11,7 +11,7 @@ const SENTENCES = {
   413: "That was more than the server takes at once, and nothing was changed. Choose fewer videos, or write less.",
   429: "That was too often in a short time. Wait a minute, then try again.",
 };
-const ON_OUR_SIDE = "Something failed on our side; it is in the server’s log. Nothing was changed.";
+const ON_OUR_SIDE = "Something failed on our side; it is in the server’s log. Nothing was changed: load the page again, and tell whoever runs the server if it stays so.";
 let ended = false;
 
 function tell(status) {

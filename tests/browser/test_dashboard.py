@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from moderation.tables import VideoTable
 from tests.browser.conftest import PASSWORD, OpenPage, Stage, assert_fits, sign_in
 from tests.running import eventually
 
@@ -195,13 +196,18 @@ def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage) ->
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(247, 248, 250)"
 
 
-@pytest.mark.parametrize("width", [390, 768, 1024])
+@pytest.mark.parametrize("width", [390, 768, 1024, 1440])
 def test_every_page_fits(open_page: OpenPage, stage: Stage, width: int) -> None:
     page = open_page(width=width, height=844)
     video = stage.installation.value("SELECT max(id) FROM chat_attachment")
     for path in ("videos/", f"videos/{video}/", "activity/", "jobs/", "jobs/new/?only=all"):
         page.goto(f"/moderation/{path}")
         assert_fits(page)
+    every = "&".join(f"columns={name}" for name in VideoTable.CHOOSABLE)
+    for path in (f"videos/?{every}", "videos/?columns=number", "reports/"):
+        page.goto(f"/moderation/{path}")
+        expect(page.locator("main")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     if width == 390:
         page.goto("/moderation/videos/")
         expect(page.locator(".rail")).to_have_css("position", "fixed")

@@ -69,8 +69,12 @@ def test_going_places_and_seeing_the_keys(open_page: OpenPage) -> None:
     expect(dialog.get_by_role("heading", name="Go to")).to_be_visible()
     expect(dialog).to_contain_text("Next row")
     expect(dialog).to_contain_text("Search videos")
+    for each in dialog.locator("dt").all():
+        expect(each).to_be_in_viewport(ratio=1)
     page.keyboard.press("j")  # taken by nothing beneath
     expect(page.locator(".is-current")).to_have_count(0)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert dialog.evaluate("all => all.scrollWidth <= all.clientWidth")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 

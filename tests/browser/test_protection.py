@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterator
 
 import pytest
 from PIL import Image, ImageChops, ImageFilter, ImageStat
@@ -29,6 +30,36 @@ def sharp_video(stage: Stage) -> int:
     ready = f"SELECT placeholder != '' FROM chat_attachment WHERE id = {number}"
     stage.installation.wait_for(ready, 1, seconds=120)
     return number
+
+
+IN_TROUBLE = """
+from django.contrib.auth.models import User
+from django.utils import timezone
+from chat.models import Attachment
+from chat.services import reports
+from chat.services.activity import Actor
+from moderation.models import Failure, Job
+video = Attachment.objects.get(pk={sharp})
+reports.report(video, Actor(user=User.objects.get(username="jonas")), "hate", "", 1)
+now = timezone.now()
+ended = {{"status": "done", "planned_at": now, "finished_at": now}}
+job = Job.objects.create(kind="metadata", scope_words="of a test", total=1, **ended)
+Failure.objects.create(job=job, attachment=video, code="corrupt")
+print(job.pk)
+"""
+OUT_OF_TROUBLE = """
+from chat.models import ReportCase
+from moderation.models import Job
+ReportCase.objects.filter(attachment={sharp}).delete()
+Job.objects.filter(scope_words="of a test").delete()
+"""
+
+
+@pytest.fixture
+def failed_job(stage: Stage, sharp_video: int) -> Iterator[int]:
+    """That failed on the video, which is reported too: it is on every page that shows such."""
+    yield int(stage.installation.python(IN_TROUBLE.format(sharp=sharp_video)))
+    stage.installation.python(OUT_OF_TROUBLE.format(sharp=sharp_video))
 
 
 def unfiltered_of(urls: list[str]) -> list[str]:
@@ -148,22 +179,35 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
         ("videos/?view=grid&q=screen-recording", ".tile-picture"),
         ("videos/{before}/?from=sort%3Dname", '.neighbours [rel="next"] .thumb'),
         ("videos/decide/?action=quarantine&selected={sharp}", ".samples .thumb"),
+        ("jobs/new/?kind=thumbnails&selection=1&selected={sharp}", ".samples .thumb"),
+        ("jobs/{job}/", ".list-failures .thumb"),
+        ("reports/", ".list-reports tr:has([href*='/{sharp}/']) .thumb"),
+        ("videos/{sharp}/report/", ".paper figure"),
     ],
 )
 def test_every_small_picture_is_a_stand_in(
-    stage: Stage, open_page: OpenPage, sharp_video: int, address: str, picture: str
+    stage: Stage,
+    open_page: OpenPage,
+    sharp_video: int,
+    failed_job: int,
+    address: str,
+    picture: str,
 ) -> None:
     before = (
         "SELECT id FROM chat_attachment WHERE kind = 'video' AND original_name < 'screen-'"
         " ORDER BY original_name DESC LIMIT 1"
     )
-    numbers = {"sharp": sharp_video, "before": stage.installation.value(before)}
+    numbers = {
+        "sharp": sharp_video,
+        "before": stage.installation.value(before),
+        "job": failed_job,
+    }
     page = open_page()
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
     page.goto(f"/moderation/{address.format(**numbers)}")
     page.wait_for_load_state("networkidle")
-    place = page.locator(picture).first
+    place = page.locator(picture.format(**numbers)).first
     expect(place.locator("img")).to_be_visible()
     image = painted(page, place)
     assert saturation(image) < 0.5
@@ -332,6 +376,11 @@ def test_the_player_steps_and_begins_where_it_was_told(
     eventually("two frames back", lambda: abs(page.evaluate(place) - 0.56) < 0.005, 5)
     page.keyboard.press("t")
     eventually("to the moment", lambda: abs(page.evaluate(place) - 0.6) < 0.005, 5)
+
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("menuitem", name=re.compile("^Speed")).click()
+    page.get_by_role("menuitemradio", name="2×").click()
+    assert page.evaluate("document.querySelector('#player video').playbackRate") == 2
 
 
 def test_choosing(stage: Stage, open_page: OpenPage, sharp_video: int) -> None:

@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils.html import escape
 
 from chat.models import Attachment, Conversation
 from tests.moderation.pages import signed_in, video
@@ -62,6 +63,16 @@ def test_decisions_are_asked_about_and_lead_back_to_the_list(
             assert 'href="/moderation/videos/?codec=vp9&amp;sort=name"' in page
     clip.refresh_from_db()
     assert clip.visibility == Attachment.Visibility.VISIBLE
+
+
+def test_each_row_has_its_own(moderator: User, conversation: Conversation) -> None:
+    """The menu is made once for rows alike."""
+    names = {video(conversation, original_name=name).pk: name for name in ("<b>.mp4", "{name}")}
+    page = signed_in(moderator).get(LIST).content.decode()
+    menus = re.findall(r'<div class="row-actions">(.*?)</details>', page, re.DOTALL)
+    for pk, menu in zip(sorted(names, reverse=True), menus, strict=True):
+        assert set(re.findall(r"selected=(\d+)", menu)) == {str(pk)}
+        assert f"Quarantine {escape(names[pk])}" in menu
 
 
 def test_the_others_lead_where_they_say(operator: User, conversation: Conversation) -> None:
