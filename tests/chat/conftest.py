@@ -19,7 +19,16 @@ from chat.services.activity import Actor
 from chat.services.video_service import VideoProcessingService
 from tests.chat.nginx_site import Site, behind_nginx
 from tests.chat.tus import Tus
+from tests.chat.upload_server import (
+    PENDING,
+    QUOTA,
+    STALL_SECONDS,
+    Person,
+    Server,
+    serving,
+)
 from tests.clips import clip
+from tests.moderation.installation import Installation, installation
 
 T = TypeVar("T")
 
@@ -145,6 +154,39 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site behind nginx, for the tests of the group "nginx"."""
     with behind_nginx(tmp_path_factory.mktemp("site")) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def upload_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Where nobody waits for long and little is allowed."""
+    with installation(
+        tmp_path_factory.mktemp("uploads") / "data",
+        UPLOAD_MAX_BYTES=str(QUOTA),
+        USER_QUOTA_BYTES=str(QUOTA),
+        UPLOAD_PENDING_MAX_COUNT="15",
+        UPLOAD_PENDING_MAX_BYTES=str(PENDING),
+        UPLOAD_STALL_SECONDS=str(STALL_SECONDS),
+        THROTTLE="0",
+    ) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def upload_server(upload_site: Installation) -> Iterator[Server]:
+    """For the tests of the group "upload server"."""
+    with serving(Server(upload_site)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def newcomers(upload_server: Server) -> list[Person]:
+    return upload_server.people(*[0] * 16)
+
+
+@pytest.fixture
+def uploader(newcomers: list[Person]) -> Person:
+    """Someone new in a conversation of their own."""
+    return newcomers.pop()
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ from tests.moderation.installation import Installation
 from tests.processes import children
 from tests.running import ROOT, eventually, free_port
 
+MIB = 1024 * 1024
+QUOTA = 400 * MIB  # of one person, and of one file
+PENDING = 350 * MIB
+STALL_SECONDS = 4
 BOUNDARY = "frontier"
 PART = "application/offset+octet-stream"
 SIGN_UP = """
