@@ -4,7 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -47,6 +51,8 @@ def as_chat_error(error: Exception) -> Exception:
         return VideoError("too_large", str(error))
     if isinstance(error, SuspiciousOperation | UnreadablePostError):
         return ChatError("parse_error")
+    if isinstance(error, ObjectDoesNotExist):  # deleted since it was looked up, or just changed
+        return ChatError("not_found")
     return error
 
 

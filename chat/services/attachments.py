@@ -152,8 +152,23 @@ def require_participant(conversation: Conversation, actor: Actor) -> None:
     Raises:
         ChatError: ``not_found``.
     """
-    current = Participant.objects.current().of(owner_of(actor), conversation.pk)
-    if not current.select_for_update().exists():
+    hold(conversation.pk)
+    if not Participant.objects.current().of(owner_of(actor), conversation.pk).exists():
+        raise ChatError("not_found")
+
+
+def hold(conversation_id: int) -> None:
+    """Lock the conversation for the caller's transaction, before anything in it is.
+
+    Who deletes it, or ends a participation, locks it first too: of two that lock in different
+    orders and wait for each other PostgreSQL ends one with an error.
+
+    Raises:
+        ChatError: ``not_found`` when it was deleted meanwhile.
+    """
+    # Not against rows that refer to it: those are inserted all the time.
+    rows = Conversation.objects.select_for_update(no_key=True)
+    if not rows.filter(pk=conversation_id).exists():
         raise ChatError("not_found")
 
 
@@ -184,6 +199,7 @@ def delete(attachment: Attachment, actor: Actor) -> None:
             under hold.
     """
     with transaction.atomic():
+        hold(attachment.conversation_id)
         locked = Attachment.objects.select_for_update().filter(pk=attachment.pk).first()
         if locked is None:
             raise ChatError("not_found")

@@ -12,6 +12,7 @@ from chat.services import activity
 from chat.services.activity import Actor
 from chat.services.attachments import (
     delete_rows,
+    hold,
     nothing_else,
     owns,
     require_participant,
@@ -144,6 +145,7 @@ def delete(message: Message, actor: Actor) -> None:
 def changing(message: Message) -> Iterator[None]:
     """A transaction in which the message is locked and not yet deleted."""
     with transaction.atomic():
+        hold(message.conversation_id)
         row = Message.objects.select_for_update().filter(pk=message.pk, deleted_at=None)
         if not row.exists():
             raise ChatError("not_found")

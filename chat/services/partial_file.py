@@ -91,11 +91,13 @@ def prolong(upload: ResumableUpload, lease: timedelta, *, offset: int) -> bool:
     """Keep an upload for ``lease`` from now, and ``offset`` on record; False when it is gone."""
     now = timezone.now()
     with transaction.atomic():
-        row = ResumableUpload.objects.filter(pk=upload.pk, offset=upload.offset)
-        if not row.update(offset=offset, expires_at=now + lease):
-            return False
+        # In the order in which they are deleted with their conversation.
         promised = UploadReservation.objects.filter(resumable=upload, expires_at__gt=now)
         promised.update(expires_at=now + lease)
+        row = ResumableUpload.objects.filter(pk=upload.pk, offset=upload.offset)
+        if not row.update(offset=offset, expires_at=now + lease):
+            transaction.set_rollback(True)
+            return False
     upload.offset, upload.expires_at = offset, now + lease
     return True
 

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -67,7 +68,8 @@ def create(
 
     Raises:
         VideoError: ``empty_file``, ``too_large``, ``not_a_video``, ``no_room``.
-        ChatError: ``quota_exceeded``, ``too_many_uploads``.
+        ChatError: ``quota_exceeded``, ``too_many_uploads``; ``not_found`` when the conversation
+            was left or deleted meanwhile.
     """
     refuse_at_once(size, content_type, only_videos)
     owner = attachments.owner_of(actor)
@@ -81,7 +83,9 @@ def create(
         metadata=metadata,
         expires_at=timezone.now() + (lease or unclaimed()),
     )
-    quotas.admit(owner, size, lease or unclaimed(), resumable=upload)
+    with transaction.atomic():
+        attachments.require_participant(conversation, actor)
+        quotas.admit(owner, size, lease or unclaimed(), resumable=upload)
     return upload
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from tests.chat.upload_server import FORM, MIB, QUOTA, Person, Server, multipart
+from tests.moderation.installation import Installation
 
 pytestmark = [pytest.mark.xdist_group("upload server"), pytest.mark.every_database]
 
 SMALL = 150_000
+JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_ten_messages_that_name_one_upload(uploader: Person) -> None:
 
     answers = at_once(
         10,
-        lambda _: uploader.ask("POST", uploader.messages, body, Content_Type="application/json"),
+        lambda _: uploader.ask("POST", uploader.messages, body, Content_Type=JSON),
     )
 
     assert sorted(status for status, _, _ in answers) == [201] + [400] * 9
@@ -102,3 +104,45 @@ def test_ten_writers_of_one_upload(uploader: Person) -> None:
     assert uploader.attachment(made)["size"] == len(content)
     listed = uploader.ask("GET", uploader.messages)[1]
     assert listed["results"] == []
+
+
+@pytest.mark.parametrize("_again", range(3))
+def test_a_conversation_that_is_deleted_while_it_is_used(
+    _again: int, uploader: Person, upload_site: Installation
+) -> None:
+    """Everybody is told that it is gone, or was in time; and nothing stays."""
+    for _ in range(3):
+        assert uploader.send_form(b"a", uploader.messages, "files")[0] == 201
+    sent = uploader.ask("GET", uploader.messages)[1]["results"]
+    messages = [f"/api/chat/messages/{message['id']}/" for message in sent]
+    files = [f"/api/chat/attachments/{message['attachments'][0]['id']}/" for message in sent]
+    gone = uploader.messages.removesuffix("messages/")
+    text, form = json.dumps({"content": "Hello"}), multipart(b"a", "files")
+    asked: list[tuple[str, str, str | bytes, str]] = [
+        ("DELETE", gone, b"", JSON),
+        ("DELETE", messages[0], b"", JSON),
+        ("DELETE", files[1], b"", JSON),
+        ("PATCH", messages[2], text, JSON),
+        ("POST", uploader.messages, text, JSON),
+        ("POST", uploader.messages, form, FORM),
+        ("POST", f"{gone}read/", "{}", JSON),
+        ("PATCH", gone, json.dumps({"title": "New"}), JSON),
+        ("POST", f"/api/chat/upload/?conversation={uploader.conversation}", multipart(b"a"), FORM),
+    ]
+
+    def ask(index: int) -> int:
+        if index == len(asked):
+            return uploader.create(100)[0]
+        method, path, body, content_type = asked[index]
+        return uploader.ask(method, path, body, Content_Type=content_type)[0]
+
+    statuses = at_once(len(asked) + 1, ask)
+
+    assert statuses[0] == 204
+    assert {*statuses} <= {200, 201, 204, 404}
+    assert uploader.ask("GET", gone)[0] == 404
+    left = f"SELECT id FROM chat_attachment WHERE conversation_id = {uploader.conversation}"
+    assert upload_site.query(left) == []
+    media = upload_site.data_dir / "media"
+    stored = [path for path in media.rglob("*") if path.is_file()]
+    assert len(stored) == len(upload_site.query("SELECT id FROM chat_attachment WHERE file != ''"))
