@@ -41,7 +41,7 @@ PLACES = (
         "Videos",
         "movie",
         "g v",
-        beneath=("video",),
+        beneath=("video", "bulk"),
         waiting=lambda: Attachment.objects.failed(),
         waiting_words="failed",
     ),

@@ -6,7 +6,10 @@ const palette = document.getElementById("palette");
 const field = palette.querySelector("input");
 const commands = document.getElementById("palette-commands");
 const nothing = document.getElementById("palette-nothing");
+const NOTHING = nothing.textContent;
+const NO_ANSWER = "The server did not answer: no video is found now. Try again in a moment.";
 let made = 0;
+let failed = false;
 
 const options = () => [...palette.querySelectorAll('[role="option"]')].filter((option) => option.checkVisibility());
 
@@ -51,8 +54,8 @@ function narrow() {
 }
 
 function show() {
-  const all = options();
-  nothing.hidden = all.some((option) => option !== nothing);
+  nothing.textContent = failed ? NO_ANSWER : NOTHING;
+  nothing.hidden = !failed && options().some((option) => option !== nothing);
   choose(options().find((option) => option !== nothing));
 }
 
@@ -62,6 +65,7 @@ function open() {
   commands.append(...marked.map(optionOf));
   document.getElementById("palette-found").replaceChildren();
   field.value = "";
+  failed = false;
   palette.showModal();
   narrow();
 }
@@ -81,7 +85,18 @@ document.addEventListener("click", (event) => {
 });
 
 field.addEventListener("input", narrow);
-palette.addEventListener("htmx:afterSettle", show);
+palette.addEventListener("htmx:afterSettle", () => {
+  failed = false;
+  show();
+});
+// What trouble.js says is behind the dialog.
+for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  palette.addEventListener(failure, () => {
+    failed = true;
+    document.getElementById("palette-found").replaceChildren();
+    show();
+  });
+}
 field.addEventListener("keydown", (event) => {
   const keys = { ArrowDown: () => step(1), ArrowUp: () => step(-1) };
   keys.Enter = () => palette.querySelector('[aria-selected="true"]')?.click();

@@ -114,3 +114,20 @@ def test_the_palette(open_page: OpenPage) -> None:
     expect(chosen).to_contain_text("Harbour at dusk.mp4")
     page.keyboard.press("Control+k")
     expect(palette).to_be_hidden()
+
+
+def test_a_palette_whose_search_fails_says_so(open_page: OpenPage) -> None:
+    """Itself: what the page says is behind it."""
+    page = open_page()
+    address = "**/moderation/palette/**"
+    page.route(address, lambda route: route.fulfill(status=503, body="<h1>Oh</h1>"))
+    palette = page.get_by_role("dialog", name="Commands")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("harbour")
+    expect(palette.get_by_text("The server did not answer")).to_be_visible()
+    page.unroute(address)
+    page.keyboard.type(" at")
+    expect(palette.locator('[aria-selected="true"]')).to_contain_text("Harbour at dusk.mp4")
+    expect(palette.get_by_text("The server did not answer")).to_be_hidden()
+    open_page.forgive("status of 503")  # which the browser itself reports
+    open_page.forgive("Error Code 503")

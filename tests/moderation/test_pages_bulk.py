@@ -137,6 +137,11 @@ def test_unknown_actions_and_foreign_addresses(moderator: User, rows: list[Attac
     assert f'href="{LIST}"' in page.content.decode()
 
 
+def test_it_belongs_to_the_videos(moderator: User, rows: list[Attachment]) -> None:
+    page = signed_in(moderator).get(f"{LIST}decide/?action=remove&selected={rows[0].pk}")
+    assert re.search(r'title="Videos[^"]*" aria-current="page"', page.content.decode())
+
+
 def test_what_can_be_done_depends_on_the_person(
     viewer: User, moderator: User, operator: User, rows: list[Attachment]
 ) -> None:
