@@ -32,11 +32,12 @@ def write_storyboard(media: "FfmpegMedia") -> Storyboard | None:
         return None
     stream = probe.video_stream
     tiles: list[tuple[float, str]] = []
-    # Some streams mark no picture as a key frame, and some decoders fail between them.
+    # Some streams mark no picture as a key frame, short ones have few of them, and some decoders
+    # fail between them.
     for key_frames_only in (True, False) if stream.codec not in NO_SKIPPING else (False,):
         media.run(tile_arguments(media, plan, stream, key_frames_only), slow=True)
         tiles = written_tiles(media.directory, plan)
-        if tiles:
+        if tiles and not plan.wants_more_than(len(tiles)):
             break
     if not tiles:
         raise libav_words.limit_named(media.said) or VideoError(

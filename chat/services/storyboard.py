@@ -12,6 +12,10 @@ MAX_TILES = 100
 TILE_BOX_PIXELS = 160  # both sides of a tile: 160 × 90 of a wide picture, 90 × 160 of a tall one
 COLUMNS = 10
 MIN_INTERVAL_SECONDS = 1.0
+# Key frames are decoded alone. A video with few of them, as a short one from an editor often has,
+# is decoded whole if that is no more than this: 20 seconds in 720p at 30 pictures a second.
+MAX_DECODED_PIXELS = 600_000_000
+MOST_PICTURES_A_SECOND = 60  # where the rate is not known
 SHEET = "storyboard.jpg"  # the file that an engine writes
 # Where the sheet lies, as seen from the map's own address.
 SHEET_ADDRESS = "storyboard/"
@@ -19,16 +23,22 @@ SHEET_ADDRESS = "storyboard/"
 
 @dataclass(frozen=True, slots=True)
 class StoryboardPlan:
-    """Times (seconds from the start) at which to look, and how large a tile is (pixels)."""
+    """Times (seconds from the start) at which to look, and how large a tile is (pixels);
+    ``may_decode_all`` is whether every picture may be decoded to find more of them."""
 
     times: tuple[float, ...]
     duration: float
     tile_width: int
     tile_height: int
+    may_decode_all: bool
 
     @property
     def interval(self) -> float:
         return self.duration / len(self.times)
+
+    def wants_more_than(self, tiles: int) -> bool:
+        """Whether so many key frames are too few."""
+        return self.may_decode_all and 2 * tiles <= len(self.times)
 
     def first_time_after(self, seconds: float) -> int:
         """The number of the first time at which a picture of this moment is the last one seen."""
@@ -82,8 +92,13 @@ def plan_storyboard(metadata: VideoMetadata) -> StoryboardPlan | None:
         return None
     count = min(MAX_TILES, max(1, ceil(duration / MIN_INTERVAL_SECONDS)))
     width, height = poster_size(metadata.width, metadata.height, TILE_BOX_PIXELS, TILE_BOX_PIXELS)
+    pictures = duration * (metadata.frame_rate or MOST_PICTURES_A_SECOND)
     return StoryboardPlan(
-        tuple(number * duration / count for number in range(count)), duration, width, height
+        times=tuple(number * duration / count for number in range(count)),
+        duration=duration,
+        tile_width=width,
+        tile_height=height,
+        may_decode_all=pictures * metadata.width * metadata.height <= MAX_DECODED_PIXELS,
     )
 
 

@@ -34,6 +34,29 @@ def test_a_storyboard_shows_what_is_there_at_its_time(ready, engine):
         assert mean.index(max(mean)) == channel, (second, mean)
 
 
+ONE_KEY_FRAME = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "999", "-sc_threshold", "0")
+
+
+def test_a_short_video_of_one_key_frame_is_shown_second_by_second(ready, engine):
+    moving = "testsrc=size=320x180:rate=10:duration=6"
+    rows = make(ready(clip("one.mp4", *ONE_KEY_FRAME, source=moving, audio=False)), STORYBOARD)
+    assert [start for start, *_ in cues(rows)] == [0, 1, 2, 3, 4, 5]
+    red, green = (f"color={name}:size=320x180:rate=10:duration=3" for name in ("red", "lime"))
+    graph = f"{red}[a];{green}[b];[a][b]concat=n=2:v=1"
+    rows = make(ready(clip("two.mp4", *ONE_KEY_FRAME, source=graph, audio=False)), STORYBOARD)
+    picture = sheet(rows)
+    for second, channel in ((0.5, 0), (1.5, 0), (4.5, 1), (5.5, 1)):
+        x, y, width, height = next(c for c in cues(rows) if c[0] <= second < c[1])[2:]
+        mean = ImageStat.Stat(picture.crop((x, y, x + width, y + height))).mean
+        assert mean.index(max(mean)) == channel, (second, mean)
+
+
+def test_a_large_video_of_one_key_frame_is_not_decoded_whole(ready, engine):
+    source = "testsrc=size=1920x1080:rate=30:duration=10"
+    large = ready(clip("large.mp4", *ONE_KEY_FRAME, source=source, audio=False))
+    assert len(cues(make(large, STORYBOARD))) == 1
+
+
 def test_a_storyboard_is_upright_and_bounded(ready, engine, tmp_path):
     wide = clip("up.mp4", source="testsrc=size=320x180:rate=25:duration=3", audio=False)
     rows = make(ready(rotated(wide, tmp_path / "turned.mp4")), STORYBOARD)

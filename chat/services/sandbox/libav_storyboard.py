@@ -1,4 +1,4 @@
-"""The storyboard of the ``libav`` engine: key frames decoded and put on one sheet in the sandboxed
+"""The storyboard of the ``libav`` engine: pictures decoded and put on one sheet in the sandboxed
 child.  Runs in the media helper; knows no Django."""
 
 import sys
@@ -14,11 +14,16 @@ from PIL import Image
 
 from chat.errors import VideoError
 from chat.services.examination import FrameRequest, VideoBounds, refuse_excess
-from chat.services.sandbox.libav_media import LibavMedia, limited
+from chat.services.sandbox.libav_media import MAX_FRUITLESS_PACKETS, LibavMedia, limited
 from chat.services.sandbox.libav_pictures import picture_of, short_of_memory
 from chat.services.sandbox.libav_tasks import refused
 from chat.services.sandbox.stills import compose
-from chat.services.storyboard import SHEET, StoryboardPlan, plan_storyboard
+from chat.services.storyboard import (
+    MAX_DECODED_PIXELS,
+    SHEET,
+    StoryboardPlan,
+    plan_storyboard,
+)
 from chat.services.video_metadata import VideoMetadata
 
 # After a seek: packets without a key frame among them after which to look elsewhere.
@@ -37,13 +42,13 @@ def storyboard_task(parameters: dict[str, Any]) -> dict[str, Any]:
             if plan is None:
                 return {}
             request = FrameRequest(probe.video_stream, plan.tile_width, plan.tile_height)
-            return compose(plan, KeyFrames(media, plan, request).tiles(), Path(SHEET)).to_json()
+            return compose(plan, Pictures(media, plan, request).tiles(), Path(SHEET)).to_json()
     except VideoError as error:
         return refused(error)
 
 
-class KeyFrames:
-    """The key frames that a plan asks for, as tiles."""
+class Pictures:
+    """Those that a plan asks for, as tiles."""
 
     def __init__(self, media: LibavMedia, plan: StoryboardPlan, request: FrameRequest) -> None:
         self.media, self.plan, self.request = media, plan, request
@@ -51,11 +56,14 @@ class KeyFrames:
         self.base = media.stream.time_base or Fraction(1)
 
     def tiles(self) -> list[tuple[float, Image.Image]]:
-        """By seeking; in one pass through the file where seeking leads nowhere; the first picture
-        alone where there is no key frame."""
+        """Key frames by seeking; in one pass through the file where seeking leads nowhere; of all
+        pictures where key frames are few and the video is short; the first picture alone where
+        nothing else is found."""
         found = list(self.by_seeking())
         if len(found) < 2 < len(self.plan.times):
-            found = list(self.in_one_pass()) or found
+            found = list(self.in_one_pass(self.key_frames())) or found
+        if self.plan.wants_more_than(len(found)):
+            found = max(list(self.in_one_pass(self.all_frames())), found, key=len)
         if not found:
             first = self.media.first_picture()
             if first is None:
@@ -78,11 +86,11 @@ class KeyFrames:
             shown = frame.pts
             yield time, picture_of(frame, self.request)
 
-    def in_one_pass(self) -> Iterator[tuple[float, Image.Image]]:
-        """As ``by_seeking``, reading the file from its start to its end."""
+    def in_one_pass(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[float, Image.Image]]:
+        """The last of ``frames`` before each time, reading the file from its start to its end."""
         self.media.reopen()
         held: tuple[int, VideoFrame] | None = None
-        for frame in self.key_frames():
+        for frame in frames:
             at = float((frame.pts - self.start) * self.base) if frame.pts is not None else 0.0
             number = self.plan.first_time_after(at) if held else 0
             if number >= len(self.plan.times):
@@ -92,6 +100,16 @@ class KeyFrames:
             held = max(number, held[0] if held else 0), frame
         if held:
             yield self.plan.times[held[0]], picture_of(held[1], self.request)
+
+    def all_frames(self) -> Iterator[VideoFrame]:
+        """But for those that no other refers to, as far as decoding is affordable."""
+        self.media.stream.codec_context.skip_frame = "NONREF"
+        left = MAX_DECODED_PIXELS
+        for frame in self.media.frames(MAX_FRUITLESS_PACKETS):
+            left -= frame.width * frame.height
+            if left < 0:
+                return
+            yield frame
 
     def key_frames(self, packets: int = sys.maxsize) -> Iterator[VideoFrame]:
         """Of the next ``packets`` packets, each decoded by itself: the decoder is emptied after
