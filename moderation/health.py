@@ -73,7 +73,8 @@ def database() -> Finding:
 
 
 def queue() -> Finding:
-    kind = type(QUEUES["jobs"].storage).__name__.removesuffix("Storage")
+    storage = type(QUEUES["jobs"].storage).__name__.removesuffix("Storage")
+    kind = {"Sqlite": "SQLite", "Postgres": "PostgreSQL"}.get(storage, storage)
     try:
         waiting = {name: queue.pending_count() for name, queue in QUEUES.items()}
     except Exception as error:  # each storage has errors of its own
