@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Length
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from chat.activity_log import ActivityLog as ActivityLog
@@ -32,6 +31,7 @@ from chat.upload import IdempotencyKey as IdempotencyKey
 from chat.upload import ResumableUpload as ResumableUpload
 from chat.upload import StorageQuota as StorageQuota
 from chat.upload import UploadReservation as UploadReservation
+from chat.video_indexes import VIDEO_INDEXES
 from chat.video_text import VideoText as VideoText
 
 if TYPE_CHECKING:
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 # and "outdated" attachments are found and done again.
 PIPELINE_VERSION = 1
 FINGERPRINT_VERSION = 1  # the same for VideoFingerprint
-
-# Fields of a video by whose value the dashboard's list is narrowed, newest first.
-DATED = (
-    "codec", "audio_codec", "container", "processing_state", "failure_code", "visibility",
-    "uploaded_by", "conversation",
-)  # fmt: skip
 
 
 def stored_name(folder: str, extension: str = "") -> str:
@@ -229,26 +223,7 @@ class Attachment(Moderated):
             models.Index(fields=["conversation", "-id"], name="attachment_of_conversation"),
             models.Index(fields=["kind", "-id"], name="attachment_by_kind"),
             models.Index(fields=["kind", "processing_state", "id"], name="attachment_by_state"),
-            # The orders of the dashboard's list of videos (see moderation.video_orders); the id
-            # goes the way of the rest, so that an index is read from either end.
-            models.Index(fields=["kind", "-created_at", "-id"], name="attachment_by_date"),
-            models.Index(fields=["kind", "original_name", "id"], name="attachment_by_name"),
-            models.Index(fields=["kind", "duration", "id"], name="attachment_by_length"),
-            models.Index(fields=["kind", "size", "id"], name="attachment_by_size"),
-            models.Index(fields=["kind", "bitrate", "id"], name="attachment_by_bitrate"),
-            models.Index(fields=["kind", "width", "height", "id"], name="attachment_by_width"),
-            # Its filters: what is equal, then newest first.
-            models.Index(fields=["kind", "height", "id"], name="attachment_by_height"),
-            models.Index("kind", F("width") - F("height"), "id", name="attachment_by_shape"),
-            models.Index(
-                "kind", Length("thumbnail"), "created_at", "id", name="attachment_poster"
-            ),
-            *(
-                models.Index(
-                    fields=["kind", field, "created_at", "id"], name=f"video_{field}_date"
-                )
-                for field in DATED
-            ),
+            *VIDEO_INDEXES,
             models.Index(fields=["sha256"], name="attachment_by_sha256"),
             models.Index(fields=["kind", "visibility", "-id"], name="attachment_by_visibility"),
             models.Index(

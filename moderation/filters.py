@@ -1,7 +1,7 @@
 """What the lists can be narrowed by: names in the URL, fields behind them, words on the chips."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 
 import django_filters as filters
@@ -48,41 +48,41 @@ class ListFilter(filters.FilterSet):
     # Filter name → sentence with the value in it.
     WORDS: dict[str, str] = {}
 
-    @property
+    @cached_property
     def chips(self) -> list[tuple[str, str]]:
         """(name, words) of every filter in force."""
-        self.form.is_valid()
+        in_force = self.in_force
         cleaned = self.form.cleaned_data
         return [
             (name, self.WORDS[name].format(self.value_words(name, cleaned[name])))
             for name in self.WORDS
-            if cleaned.get(name) not in (None, "")
+            if name in in_force
         ]
 
     def value_words(self, name: str, value: Any) -> str:
         choices = dict(getattr(self.form.fields[name], "choices", ()))
         return str(choices.get(value, value))
 
-    @property
+    @cached_property
     def in_force(self) -> frozenset[str]:
         """Names of the filters that have a valid value."""
-        return frozenset(name for name, _words in self.chips)
-
-    def narrow(self, rows: QuerySet[Any], names: Iterable[str]) -> QuerySet[Any]:
-        """``rows`` that these filters leave."""
         self.form.is_valid()
-        for name in names:
-            rows = self.filters[name].filter(rows, self.form.cleaned_data[name])
-        return rows
+        cleaned = self.form.cleaned_data
+        return frozenset(name for name in self.WORDS if cleaned.get(name) not in (None, ""))
 
     @property
     def narrowed(self) -> bool:
         """Whether anything was asked for, the wrong values included."""
-        return bool(self.chips or self.errors)
+        return bool(self.in_force or self.errors)
 
 
 def day_start(day: Any) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def day_end(day: Any) -> datetime | None:
+    """None after the last day there is."""
+    return day_start(day) + timedelta(days=1) if day.year < 9999 else None
 
 
 class DayRange(ListFilter):
@@ -103,6 +103,5 @@ class DayRange(ListFilter):
         return queryset.filter(created_at__gte=day_start(day))
 
     def until(self, queryset: QuerySet[Any], _name: str, day: Any) -> QuerySet[Any]:
-        # date.max has no day after it.
-        end = day_start(day) + timedelta(days=1) if day.year < 9999 else None
+        end = day_end(day)
         return queryset.filter(created_at__lt=end) if end else queryset

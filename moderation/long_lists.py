@@ -10,7 +10,11 @@ from django.http import HttpRequest
 from django_tables2 import Table
 
 COUNT_LIMIT = 10_000
+# Under several filters each row is looked at: found by one of them, or walked to.
+LIMIT_OF_SEVERAL = 1_000
 PAGE_SIZES = (25, 50, 100)
+
+Sql = tuple[str, Sequence[Any]]  # a statement and its parameters
 
 
 def bounded_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
@@ -18,16 +22,34 @@ def bounded_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> int:
     return queryset.order_by()[: limit + 1].count()
 
 
-def bounded_counts(querysets: Sequence[QuerySet[Any]], limit: int) -> list[int]:
-    """The same of several, by one query."""
-    counts: list[str] = []
-    params: list[Any] = []
-    for queryset in querysets:
-        sql, its_params = queryset.order_by().values("pk")[: limit + 1].query.sql_with_params()
-        counts.append(f"(SELECT count(*) FROM ({sql}) AS bounded)")  # noqa: S608
-        params += its_params
+def bounded_counts(querysets: Sequence[QuerySet[Any]], limits: int | Sequence[int]) -> list[int]:
+    """The same of several, by one query; with one limit, or one for each."""
+    if isinstance(limits, int):
+        limits = [limits] * len(querysets)
+    counted = zip(querysets, limits, strict=True)
+    return in_one_query([count_of(queryset, limit) for queryset, limit in counted])
+
+
+def count_of(queryset: QuerySet[Any], limit: int) -> Sql:
+    sql, params = queryset.order_by().values("pk")[: limit + 1].query.sql_with_params()
+    return f"SELECT count(*) FROM ({sql}) AS bounded", params  # noqa: S608
+
+
+def value_of(queryset: QuerySet[Any]) -> Sql:
+    """Of its first row; it has one column."""
+    sql, params = queryset[:1].query.sql_with_params()
+    return sql, params
+
+
+def in_one_query(selects: Sequence[Sql]) -> list[Any]:
+    """The one value that each of them selects, None where it selects nothing."""
+    if not selects:
+        return []
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(counts)}", params)
+        cursor.execute(
+            f"SELECT {', '.join(f'({sql})' for sql, _ in selects)}",
+            [param for _, params in selects for param in params],
+        )
         return list(cursor.fetchone())
 
 

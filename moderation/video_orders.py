@@ -1,4 +1,4 @@
-"""What the list of videos can be sorted by: an index each (see ``chat.models.Attachment``)."""
+"""What the list of videos can be sorted by: an index each (see ``chat.video_indexes``)."""
 
 from moderation.list_walks import Order
 
@@ -7,17 +7,19 @@ ORDERS = {
     "name": Order(("original_name", "id")),
     "duration": Order(
         ("duration", "id"),
-        nullable=True,
+        unknown=("duration",),
         narrowed_by=frozenset({"duration_min", "duration_max"}),
     ),
     "size": Order(("size", "id"), narrowed_by=frozenset({"size_min", "size_max"})),
     "dimensions": Order(
-        ("width", "height", "id"),
-        nullable=True,
+        ("width", "height", "created_at", "id"),
+        unknown=("width", "height"),
         narrowed_by=frozenset({"width_min", "width_max"}),
     ),
     "bitrate": Order(
-        ("bitrate", "id"), nullable=True, narrowed_by=frozenset({"bitrate_min", "bitrate_max"})
+        ("bitrate", "id"),
+        unknown=("bitrate",),
+        narrowed_by=frozenset({"bitrate_min", "bitrate_max"}),
     ),
     "codec": Order(("codec", "created_at", "id"), narrowed_by=frozenset({"codec"})),
     "state": Order(("processing_state", "created_at", "id"), narrowed_by=frozenset({"state"})),

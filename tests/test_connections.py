@@ -40,7 +40,7 @@ def test_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert database["PASSWORD"] == "p@ss"
     assert (database["HOST"], database["PORT"]) == ("db.example.org", 5433)
-    assert database["OPTIONS"] == {"sslmode": "require"}
+    assert database["OPTIONS"] == {"sslmode": "require", "options": "-c jit=off"}
     assert database["CONN_MAX_AGE"] == 600
     assert database["CONN_HEALTH_CHECKS"] is True
     queue = env_queue("URL", FILE)

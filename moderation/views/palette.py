@@ -11,6 +11,7 @@ from moderation.list_walks import Asked, page_of
 from moderation.long_lists import whole_number
 from moderation.models import Job, SavedView
 from moderation.video_filters import VideoFilter
+from moderation.video_listing import listing
 from moderation.video_orders import ORDERS
 from moderation.views.pages import dashboard_page
 
@@ -80,7 +81,7 @@ def videos(text: str) -> list[Option]:
     query = QueryDict(mutable=True)
     query["q"] = text
     every = Attachment.objects.videos()
-    found = VideoFilter(query, every).listing(every, ORDERS["added"], descending=True)
+    found = listing(VideoFilter(query, every), every, ORDERS["added"], descending=True)
     options = [video_option(video) for video in page_of(found, Asked(VIDEOS)).rows]
     everything = f"{reverse('moderation:videos')}?{query.urlencode()}"
     return [*options, Option(everything, "search", f"Search videos for “{text}”")]

@@ -12,6 +12,7 @@ from chat.services.activity import Actor
 from moderation.forms import filters_in, selected_ids
 from moderation.list_walks import Listing
 from moderation.video_filters import VideoFilter
+from moderation.video_listing import listing
 from moderation.video_orders import ORDERS, order_named
 from moderation.views.job_exports import csv_response
 from moderation.views.pages import dashboard_page
@@ -33,20 +34,20 @@ def videos_csv(request: HttpRequest) -> StreamingHttpResponse:
         every = every.filter(pk__in=ids)
     filters = VideoFilter({} if ids else filters_in(request.GET), every)
     sort, descending = order_named(request.GET.get("sort", ""))
-    listing = filters.listing(every, ORDERS[sort], descending=descending)
+    found = listing(filters, every, ORDERS[sort], descending=descending)
     if request.method != "HEAD":
         details: dict[str, Any] = {"filters": [words for _, words in filters.chips]}
         if ids:
             details = {"videos": list(ids)}
         actor, user = Actor.from_request(request), cast("User", request.user)
         activity.record(ActivityLog.Action.VIDEOS_EXPORTED, actor, user, details=details)
-    return csv_response("videos", COLUMNS, (row_of(video) for video in in_batches(listing)))
+    return csv_response("videos", COLUMNS, (row_of(video) for video in in_batches(found)))
 
 
-def in_batches(listing: Listing) -> Iterator[Attachment]:
+def in_batches(found: Listing) -> Iterator[Attachment]:
     """Each batch is queries of its own: no transaction is held open by a slow client."""
     last = None
-    while batch := listing.walk(ROWS_AT_ONCE, beyond=last):
+    while batch := found.walk(ROWS_AT_ONCE, beyond=last):
         yield from batch
         last = batch[-1]
 

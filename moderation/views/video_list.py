@@ -14,6 +14,7 @@ from moderation.long_lists import PAGE_SIZES, whole_number
 from moderation.pictures import with_storyboards
 from moderation.tables import InOrder, VideoTable
 from moderation.video_filters import VideoFilter
+from moderation.video_listing import listing
 from moderation.video_orders import ORDERS, order_named
 from moderation.views.pages import dashboard_page, render_page
 from moderation.views.saved_views import tabs_of
@@ -33,8 +34,7 @@ SHOWN = (
 def videos(request: HttpRequest) -> HttpResponse:
     filters = VideoFilter(request.GET, Attachment.objects.videos(), request=request)
     sort, descending = order_named(request.GET.get("sort", ""))
-    listing = listing_of(filters, request.GET)
-    page = page_of(listing, asked(request.GET))
+    page = page_of(listing_of(filters, request.GET), asked(request.GET))
     may_run_jobs = request.user.has_perm("moderation.run_jobs")
     may_decide = request.user.has_perm("moderation.decide")
     columns = chosen_columns(request.GET)
@@ -70,7 +70,7 @@ def videos(request: HttpRequest) -> HttpResponse:
 def listing_of(filters: VideoFilter, query: QueryDict) -> Listing:
     """What matches, in the order that the address names."""
     sort, descending = order_named(query.get("sort", ""))
-    return filters.listing(shown_videos(), ORDERS[sort], descending=descending)
+    return listing(filters, shown_videos(), ORDERS[sort], descending=descending)
 
 
 def shown_videos() -> QuerySet[Attachment]:

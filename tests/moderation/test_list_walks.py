@@ -8,7 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from chat.models import Attachment, Conversation
-from moderation import list_walks
+from moderation import video_listing
 from moderation.list_walks import Asked, Listing, page_of
 from moderation.video_filters import VideoFilter
 from moderation.video_orders import ORDERS
@@ -43,7 +43,7 @@ def listing(query: str, sort: str, *, descending: bool) -> Listing:
     videos = Attachment.objects.videos()
     filters = VideoFilter(QueryDict(query), videos)
     assert filters.in_force == set(QueryDict(query))
-    return filters.listing(videos, ORDERS[sort], descending=descending)
+    return video_listing.listing(filters, videos, ORDERS[sort], descending=descending)
 
 
 def ids(found: list[Any]) -> list[int]:
@@ -55,12 +55,11 @@ def test_walked_pages_are_those_of_the_sorted_list(
     rows: list[Attachment], monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     for sort, descending in product(ORDERS, (False, True)):
-        expected = ids(list(listing(query, sort, descending=descending).few))
+        expected = ids(listing(query, sort, descending=descending).few())
         assert len(expected) > 3
         with monkeypatch.context() as patch:
-            patch.setattr(list_walks, "FEW", 2)
-            patch.setattr(list_walks, "WINDOWS", (0, 3, 9, 12))
-            patch.setattr(list_walks, "STILL_SORTED", 20)
+            for name in ("COUNT_LIMIT", "LIMIT_OF_SEVERAL", "FOUND", "FOUND_IN_INDEX"):
+                patch.setattr(video_listing, name, 2)
             walked = listing(query, sort, descending=descending)
             assert not walked.are_few
             assert forwards(walked) == expected, (sort, descending)
@@ -101,7 +100,7 @@ def backwards(walked: Listing) -> list[int]:
 
 def test_beside_in_a_short_list(rows: list[Attachment]) -> None:
     short = listing("q=lake", "size", descending=True)
-    expected = list(short.few)
+    expected = short.few()
     assert short.beside(expected[0]) == (None, expected[1])
     assert short.beside(expected[3]) == (expected[2], expected[4])
     assert short.beside(expected[-1]) == (expected[-2], None)
@@ -111,7 +110,7 @@ def test_beside_in_a_short_list(rows: list[Attachment]) -> None:
 def test_a_page_past_the_end_is_the_last(
     rows: list[Attachment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_walks, "FEW", 2)
+    monkeypatch.setattr(video_listing, "COUNT_LIMIT", 2)
     walked = listing("", "size", descending=False)
     last = page_of(walked, Asked(PER_PAGE, is_last=True))
     assert page_of(walked, Asked(PER_PAGE, after=last.last_id)) == last
@@ -119,7 +118,7 @@ def test_a_page_past_the_end_is_the_last(
 
 def test_an_address_from_when_there_were_more(rows: list[Attachment]) -> None:
     short = listing("", "added", descending=True)
-    expected = ids(list(short.few))
+    expected = ids(short.few())
     page = page_of(short, Asked(PER_PAGE, after=expected[13]))
     assert (page.number, ids(page.rows)) == (3, expected[14:21])
     page = page_of(short, Asked(PER_PAGE, before=expected[14]))

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.utils.html import escape
 
 from chat.models import Attachment, Conversation
-from moderation import list_walks
+from moderation import video_listing
 from tests.moderation.pages import HTMX, PICTURE, assert_is_a_list, names, signed_in, video
 
 URL = "/moderation/videos/"
@@ -188,7 +188,7 @@ def test_more_than_is_counted(
     """Pages without numbers: each address names the row that it goes on from."""
     for number in range(60):
         video(conversation, original_name=f"{number:02}")
-    monkeypatch.setattr(list_walks, "FEW", 50)
+    monkeypatch.setattr(video_listing, "COUNT_LIMIT", 50)
     client = signed_in(viewer)
     shown, pages = names(client.get(URL)), 1
     url = URL
