@@ -10,6 +10,16 @@ from django.utils import timezone
 if TYPE_CHECKING:
     from chat.models import Conversation
 
+# What many entries have in common: index → field, and whether others have none.
+SHARED = {
+    "type": ("object_type", False),
+    "name": ("actor_name", False),
+    "actor": ("actor", True),
+    "job": ("job_id", True),
+    "conversation": ("conversation", True),
+    "address": ("ip_address", True),
+}
+
 
 class ActivityLogQuerySet(models.QuerySet["ActivityLog"]):
     """Refuses early what the database refuses as well (see ``chat.append_only``)."""
@@ -122,24 +132,19 @@ class ActivityLog(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            # One for each filter of the activity page, in the order in which it pages.
-            models.Index(fields=["object_type", "object_id", "-id"], name="activity_of_object"),
-            models.Index(fields=["object_type", "-id"], name="activity_of_type"),
-            models.Index(fields=["actor", "-id"], name="activity_of_actor"),
-            models.Index(fields=["actor_name", "-id"], name="activity_of_name"),
-            models.Index(fields=["action", "-id"], name="activity_of_action"),
-            models.Index(fields=["outcome", "-id"], name="activity_of_outcome"),
+            # One for each filter of the activity page, in the order in which it pages.  Those that
+            # many entries have in common carry what these are most often narrowed by further.
+            models.Index(fields=["object_id", "object_type", "-id"], name="activity_of_object"),
+            models.Index(fields=["action", "-id", "outcome"], name="activity_of_action"),
+            models.Index(fields=["outcome", "-id", "action"], name="activity_of_outcome"),
             models.Index(fields=["created_at"], name="activity_by_time"),
-            models.Index(fields=["job_id", "-id"], name="activity_of_job"),
-            models.Index(
-                fields=["conversation", "-id"],
-                name="activity_of_conversation",
-                condition=Q(conversation__isnull=False),
-            ),
-            models.Index(
-                fields=["ip_address", "-id"],
-                name="activity_of_address",
-                condition=Q(ip_address__isnull=False),
+            *(
+                models.Index(
+                    fields=[field, "-id", "action", "outcome"],
+                    name=f"activity_of_{name}",
+                    condition=Q(**{f"{field}__isnull": False}) if may_lack else None,
+                )
+                for name, (field, may_lack) in SHARED.items()
             ),
         ]
 

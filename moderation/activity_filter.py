@@ -2,18 +2,22 @@
 log's own order, so that none has to sort or to read what it does not show."""
 
 from datetime import datetime, timedelta
+from functools import cached_property, reduce
 from ipaddress import ip_address
+from operator import and_
 from typing import Any
 
 import django_filters as filters
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 
+from chat.index_scan import tested
 from chat.models import ActivityLog, Conversation
-from moderation.filters import Choices, DayRange, RangeForm, day_start
+from moderation.filters import Choices, DayRange, RangeForm, day_end, day_start
+from moderation.long_lists import COUNT_LIMIT, LIMIT_OF_SEVERAL, bounded_counts
 
 OBJECT_TYPES: Choices = [
     ("attachment", "Attachment"),
@@ -32,6 +36,7 @@ WITHIN = {
 }
 # Ids follow the times, but for transactions that last and clocks that differ; never for so long.
 SLACK = timedelta(hours=1)
+TOLD_APART = 10_000  # filters that leave more entries are not counted further
 
 
 def number_filter(label: str, **extra: Any) -> filters.NumberFilter:
@@ -56,7 +61,7 @@ class AddressFilter(filters.Filter):
 
 
 class ActivityFilter(DayRange):
-    actor = filters.CharFilter(label="Who", method="by_actor", max_length=150)
+    actor = filters.CharFilter(label="Who", max_length=150)
     action = filters.ChoiceFilter(
         label="Action",
         choices=[(value, label.capitalize()) for value, label in ActivityLog.Action.choices],
@@ -95,30 +100,70 @@ class ActivityFilter(DayRange):
         "date_to": "until {}",
     }
 
+    DATES = frozenset({"within", "date_from", "date_to"})
+    # What few entries have in common comes first, where it is not worth counting further.
+    RARE_FIRST = (
+        "object_id", "job", "address", "conversation", "actor", "outcome", "object_type", "action",
+    )  # fmt: skip
+
     class Meta:
         model = ActivityLog
         fields: list[str] = []
         form = RangeForm
 
-    def by_actor(self, queryset: QuerySet[Any], _name: str, text: str) -> QuerySet[Any]:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Along the index of the filter that leaves fewest; the entries there are tested for the
+        others.  Databases do not know which it is."""
+        for name in sorted(self.in_force & self.DATES):
+            queryset = self.filters[name].filter(queryset, self.form.cleaned_data[name])
+        names = sorted(self.in_force - self.DATES, key=self.RARE_FIRST.index)
+        if not names:
+            return queryset
+        counts = [0]
+        if len(names) > 1:
+            by_each = [queryset.filter(self.condition(name)) for name in names]
+            counts = bounded_counts(by_each, TOLD_APART)
+        best = names.pop(counts.index(min(counts)))
+        queryset = queryset.filter(self.condition(best))
+        if names:
+            queryset = queryset.filter(tested(reduce(and_, map(self.condition, names))))
+        return queryset
+
+    @property
+    def count_limit(self) -> int:
+        """How far the entries are counted: under several filters each is looked at."""
+        return COUNT_LIMIT if len(self.in_force - self.DATES) < 2 else LIMIT_OF_SEVERAL
+
+    def condition(self, name: str) -> Q:
+        value = self.form.cleaned_data[name]
+        return (
+            self.by_actor(value)
+            if name == "actor"
+            else Q(**{self.filters[name].field_name: value})
+        )
+
+    def by_actor(self, text: str) -> Q:
         """By the account that has the name now, under whatever name it acted; else by the name as
         it was written: of a deleted account, a command, a job."""
-        account = User.objects.filter(username__iexact=text).values_list("pk", flat=True).first()
-        if account is not None:
-            return queryset.filter(actor_id=account)
-        return queryset.filter(actor_name=text)
+        if text not in self._accounts:
+            account = User.objects.filter(username__iexact=text).values_list("pk", flat=True)
+            self._accounts[text] = account.first()
+        found = self._accounts[text]
+        return Q(actor_name=text) if found is None else Q(actor_id=found)
+
+    @cached_property
+    def _accounts(self) -> dict[str, int | None]:
+        return {}
 
     def since(self, queryset: QuerySet[Any], _name: str, day: Any) -> QuerySet[Any]:
         return from_moment(queryset, day_start(day))
 
     def until(self, queryset: QuerySet[Any], name: str, day: Any) -> QuerySet[Any]:
         narrowed = super().until(queryset, name, day)
-        if day.year == 9999:
+        if (end := day_end(day)) is None:
             return narrowed
-        end = day_start(day) + timedelta(days=1)
         entries = ActivityLog.objects.filter(created_at__lt=end + SLACK).order_by("-created_at")
-        last = entries.values_list("pk", flat=True).first()
-        return narrowed.filter(pk__lte=last) if last else queryset.none()
+        return narrowed.filter(pk__lte=Subquery(entries.values("pk")[:1]))
 
     def in_the_last(self, queryset: QuerySet[Any], _name: str, name: str) -> QuerySet[Any]:
         return from_moment(queryset, timezone.now() - WITHIN[name][1])
@@ -135,7 +180,4 @@ class ActivityFilter(DayRange):
 def from_moment(queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
     """Entries since ``moment``, as a range of ids too: the order of every index of the log."""
     entries = ActivityLog.objects.filter(created_at__gte=moment - SLACK).order_by("created_at")
-    first = entries.values_list("pk", flat=True).first()
-    if first is None:
-        return queryset.none()
-    return queryset.filter(created_at__gte=moment, pk__gte=first)
+    return queryset.filter(created_at__gte=moment, pk__gte=Subquery(entries.values("pk")[:1]))

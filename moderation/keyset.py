@@ -5,39 +5,46 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from moderation.long_lists import bounded_counts
+
 
 @dataclass(frozen=True, slots=True)
 class KeysetPage:
-    """Rows, newest first; keys to go on from, None at the list's ends."""
+    """Rows, newest first; keys to go on from, None at the list's ends; how many match, at most
+    one more than were to be counted."""
 
     rows: list[Any]
     newer_than: int | None
     older_than: int | None
+    count: int
 
 
 def page_by_key(
-    rows: QuerySet[Any], size: int, *, before: int | None = None, after: int | None = None
+    rows: QuerySet[Any],
+    size: int,
+    limit: int,
+    *,
+    before: int | None = None,
+    after: int | None = None,
 ) -> KeysetPage:
     """The page of ``rows`` older than the key ``before``, or just newer than ``after`` (0: the
-    oldest page), else the newest."""
+    oldest page), else the newest; counted up to ``limit``."""
     if after is not None:
         found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
-        if len(found) == size + 1:
-            return page_of(rows, found[:size][::-1], newer=True)
+        if len(found) > size:
+            found = found[:size][::-1]
+            first, last = found[0].pk, found[-1].pk
+            count, older = bounded_counts([rows, rows.filter(pk__lt=last)], [limit, 0])
+            return KeysetPage(found, first, last if older else None, count)
         before = None  # that is the newest page: show it whole
-    older = rows if before is None else rows.filter(pk__lt=before)
-    found = list(older.order_by("-pk")[: size + 1])
-    newer = before is not None and rows.filter(pk__gte=before)[:1].exists()
-    return page_of(rows, found[:size], newer=newer, older=len(found) > size)
-
-
-def page_of(
-    rows: QuerySet[Any], found: list[Any], *, newer: bool, older: bool | None = None
-) -> KeysetPage:
-    if older is None:
-        older = rows.filter(pk__lt=found[-1].pk).order_by("-pk")[:1].exists()
+    there = rows if before is None else rows.filter(pk__lt=before)
+    found = list(there.order_by("-pk")[: size + 1])
+    beside = [] if before is None else [rows.filter(pk__gte=before)]
+    count, *newer = bounded_counts([rows, *beside], [limit, *(0 for _ in beside)])
+    shown = found[:size]
     return KeysetPage(
-        rows=found,
-        newer_than=found[0].pk if newer and found else None,
-        older_than=found[-1].pk if older else None,
+        rows=shown,
+        newer_than=shown[0].pk if any(newer) and shown else None,
+        older_than=shown[-1].pk if len(found) > size else None,
+        count=count,
     )

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -12,7 +12,7 @@ from django.utils.cache import patch_cache_control
 from chat.models import ActivityLog, Attachment
 from moderation.activity_filter import ActivityFilter
 from moderation.keyset import page_by_key
-from moderation.long_lists import PAGE_SIZES, bounded_count, whole_number
+from moderation.long_lists import PAGE_SIZES, whole_number
 from moderation.models import Job
 from moderation.tables import ActivityTable
 from moderation.views.pages import dashboard_page, render_page
@@ -31,6 +31,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     page = page_by_key(
         filters.qs,
         per_page,
+        filters.count_limit,
         before=whole_number(before, 0) or None,
         after=whole_number(after, 0) if after else None,
     )
@@ -38,7 +39,8 @@ def activity(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "table": table_of(page.rows),
         "keyset": page,
-        "count": bounded_count(filters.qs),
+        "count": page.count,
+        "limit": filters.count_limit,
         "page_sizes": PAGE_SIZES,
         "per_page": per_page,
         "is_live": "live" in request.GET and not (before or after),
@@ -86,10 +88,12 @@ def link_to_what_exists(entries: list[ActivityLog]) -> None:
     attachments = [e.object_id for e in entries if e.object_type == "attachment" and e.object_id]
     jobs = [e.object_id for e in entries if e.object_type == "job" and e.object_id]
     jobs += [e.job_id for e in entries if e.job_id]
-    found = Attachment.objects.videos().filter(pk__in=attachments)
-    videos = set(found.values_list("pk", flat=True))
-    known_jobs = set(Job.objects.filter(pk__in=jobs).values_list("pk", flat=True))
-    exists = {"attachment": videos, "job": known_jobs}
+    videos = Attachment.objects.videos().order_by().filter(pk__in=attachments)
+    known_jobs = Job.objects.order_by().filter(pk__in=jobs)
+    found = videos.values_list(Value("attachment"), "pk").union(
+        known_jobs.values_list(Value("job"), "pk"), all=True
+    )
+    exists = set(found)
     for entry in entries:
-        entry.object_exists = entry.object_id in exists.get(entry.object_type, ())  # type: ignore[attr-defined]
-        entry.job_exists = entry.job_id in known_jobs  # type: ignore[attr-defined]
+        entry.object_exists = (entry.object_type, entry.object_id) in exists  # type: ignore[attr-defined]
+        entry.job_exists = ("job", entry.job_id) in exists  # type: ignore[attr-defined]
