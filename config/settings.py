@@ -178,6 +178,7 @@ LOGIN_REDIRECT_URL = "moderation:home"
 LOGOUT_REDIRECT_URL = "moderation:login"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "moderation.permission_backend.PermissionsAtOnce",
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [

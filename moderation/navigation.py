@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from chat.models import Attachment, ReportCase
-from moderation.long_lists import bounded_counts
+from moderation import protection
+from moderation.long_lists import Sql, count_of, in_one_query, value_of
+from moderation.models import Job
 
 # Each page counts for the rail: no more rows than this are looked at, "999+" says the rest.
 COUNT_LIMIT = 999
@@ -73,10 +77,45 @@ def places_for(user: AbstractBaseUser | AnonymousUser) -> list[Place]:
     return [place for place in PLACES if user.has_perm(place.permission)]  # type: ignore[union-attr]
 
 
-def waiting_counts(places: Sequence[Place]) -> list[str]:
-    """Of each place ``12``, ``999+`` or nothing; by one query for all."""
-    counting = [place for place in places if place.waiting]
-    rows = [place.waiting() for place in counting if place.waiting]
-    counts = dict(zip(counting, bounded_counts(rows, COUNT_LIMIT) if rows else [], strict=True))
-    found = [counts.get(place, 0) for place in places]
-    return [f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or "") for count in found]
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for somebody at each of the places: ``12``, ``999+`` or nothing; and how many
+    jobs are unfinished, how many of these are at work, the number of one."""
+
+    at: dict[Place, str]
+    unfinished: int
+    at_work: int
+    job: int | None
+
+
+def waiting_for(request: HttpRequest) -> Waiting:
+    """What the frame around each page tells, by one query a request; which also learns how this
+    person is spared what the page shows."""
+    if not hasattr(request, "waiting"):
+        choice = protection.choice_of(request.user)
+        waiting, chosen = count_waiting(places_for(request.user), choice)
+        request.waiting = waiting  # type: ignore[attr-defined]
+        request.protection = protection.as_chosen(chosen)  # type: ignore[attr-defined]
+    found: Waiting = request.waiting  # type: ignore[attr-defined]
+    return found
+
+
+def count_waiting(places: Sequence[Place], also: Sequence[Sql]) -> tuple[Waiting, list[Any]]:
+    """And what else is asked for along with it."""
+    rows = {place: place.waiting() for place in places if place.waiting}
+    jobs = Job.objects.unfinished().order_by("-pk")
+    unfinished, at_work, job, *rest = in_one_query(
+        [
+            count_of(jobs, COUNT_LIMIT),
+            count_of(jobs.exclude(status=Job.Status.PAUSED), COUNT_LIMIT),
+            value_of(jobs.values("pk")),
+            *(count_of(each, COUNT_LIMIT) for each in rows.values()),
+            *also,
+        ]
+    )
+    counts, others = rest[: len(rows)], rest[len(rows) :]
+    at = {
+        place: f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or "")
+        for place, count in zip(rows, counts, strict=True)
+    }
+    return Waiting(at=at, unfinished=unfinished, at_work=at_work, job=job), others

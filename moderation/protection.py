@@ -4,6 +4,7 @@ small; and a count of what was looked at, which suggests breaks.
 Each is a person's own choice; who has not chosen has the organisation's, ``REVIEWER_PROTECTION``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,8 @@ from django.db import models
 from django.db.models import F, Sum
 from django.http import HttpRequest
 from django.utils import timezone
+
+from moderation.long_lists import Sql, in_one_query, value_of
 
 MEASURES = {
     "blur": "Blur pictures until I ask for them",
@@ -70,16 +73,25 @@ class Exposure(models.Model):
         return f"{self.revealed} revealed by {self.user} from {self.hour:%H:%M}"
 
 
-def protection_of(user: AbstractBaseUser | AnonymousUser) -> Protection:
-    usual = Protection.of_the_organisation()
+def choice_of(user: AbstractBaseUser | AnonymousUser) -> list[Sql]:
+    """What selects each measure that a person has chosen; see ``as_chosen``."""
     mine = ReviewerPreference.objects.filter(user_id=user.pk or 0)
-    chosen = mine.values(*MEASURES).first() or {}
+    return [value_of(mine.values(name)) for name in MEASURES]
+
+
+def as_chosen(values: Iterable[Any]) -> Protection:
+    usual = Protection.of_the_organisation()
+    chosen = dict(zip(MEASURES, values, strict=True))
     return Protection(
         **{
-            name: getattr(usual, name) if chosen.get(name) is None else chosen[name]
-            for name in MEASURES
+            name: getattr(usual, name) if value is None else bool(value)
+            for name, value in chosen.items()
         }
     )
+
+
+def protection_of(user: AbstractBaseUser | AnonymousUser) -> Protection:
+    return as_chosen(in_one_query(choice_of(user)))
 
 
 def protection_for(request: HttpRequest) -> Protection:

@@ -22,8 +22,7 @@ from chat.models import Attachment
 from moderation import pictures, words
 from moderation.list_walks import ListPage
 from moderation.long_lists import COUNT_LIMIT
-from moderation.models import Job
-from moderation.navigation import places_for, waiting_counts
+from moderation.navigation import places_for, waiting_for
 from moderation.progress import Progress
 from moderation.shortcuts import shortcuts_for
 
@@ -219,15 +218,15 @@ def rail(context: RequestContext) -> list[dict[str, Any]]:
     request = context["request"]
     match = getattr(request, "resolver_match", None)
     name = match.url_name or "" if match else ""
-    places = places_for(request.user)
+    waiting = waiting_for(request).at
     return [
         {
             "place": place,
             "url": reverse(f"moderation:{place.url_name}"),
             "current": place.holds(name),
-            "count": count,
+            "count": waiting.get(place, ""),
         }
-        for place, count in zip(places, waiting_counts(places), strict=True)
+        for place in places_for(request.user)
     ]
 
 
@@ -242,18 +241,19 @@ def key_caps(keys: str) -> list[str]:
     return keys.replace("+", " ").split()
 
 
-@register.simple_tag
-def running_jobs() -> dict[str, Any]:
+@register.simple_tag(takes_context=True)
+def running_jobs(context: RequestContext) -> dict[str, Any]:
     """The unfinished jobs: whether there are any, how many of them run, where to look."""
-    jobs = list(Job.objects.unfinished()[:100])
-    at_work = sum(job.status != Job.Status.PAUSED for job in jobs)
-    number, word = (at_work, "running") if at_work else (len(jobs), "paused")
+    waiting = waiting_for(context["request"])
+    number, word = (
+        (waiting.at_work, "running") if waiting.at_work else (waiting.unfinished, "paused")
+    )
     return {
-        "any": bool(jobs),
-        "at_work": at_work,
+        "any": waiting.unfinished > 0,
+        "at_work": waiting.at_work,
         "words": f"{number} job{'s' * (number != 1)} {word}",
-        "url": reverse("moderation:job", args=[jobs[0].pk])
-        if len(jobs) == 1
+        "url": reverse("moderation:job", args=[waiting.job])
+        if waiting.unfinished == 1
         else reverse("moderation:jobs"),
     }
 

@@ -85,7 +85,7 @@ def assert_is_a_list(url: str, viewer: User, outsider: User, add_rows: Callable[
     for _ in range(10):
         add_rows()
     many = count_queries(client, url)
-    assert many == few <= 15
+    assert many == few <= 12
 
     assert_guarded(url, outsider)
 
