@@ -1,18 +1,20 @@
 """What is not kept for ever: the details of jobs that ended long ago, uploads that never did, and
-ways in that expired."""
+ways in that expired.  And what a database has to be reminded of."""
 
 from datetime import timedelta
 from importlib import import_module
 
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 from knox.models import get_token_model
 
 from chat.services import idempotency, quotas, resumable, uploads
 from moderation.models import Chunk, Failure, Interruption, Job
+
+STATISTICS_ROWS = 1_000  # of each index, as SQLite recommends
 
 COUNTS = ("size", "cursor", "ready", "failed", "dead", "skipped", "waiting", "busy_seconds")
 
@@ -65,3 +67,15 @@ def clear_expired() -> None:
     get_token_model().objects.filter(expiry__lt=now).delete()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     AccessAttempt.objects.filter(attempt_time__lt=now - settings.AXES_COOLOFF_TIME).delete()
+
+
+def take_statistics() -> None:
+    """Let SQLite count what its indexes leave, by which it chooses among them; PostgreSQL does so
+    by itself.  A part of each index is read: writers wait for it.
+
+    https://sqlite.org/lang_analyze.html#approx
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA analysis_limit={STATISTICS_ROWS}")
+            cursor.execute("ANALYZE")

@@ -141,6 +141,11 @@ def clear_expired() -> None:
     housekeeping.clear_expired()
 
 
+@periodic_task(crontab(hour="4", minute="17"), apart=timedelta(hours=12))
+def take_statistics() -> None:
+    housekeeping.take_statistics()
+
+
 @periodic_task(crontab(hour="4", minute="37"), apart=timedelta(hours=12))
 def erase_removed() -> None:
     retention.erase_due()

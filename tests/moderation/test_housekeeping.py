@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from chat.models import ActivityLog, Attachment
@@ -56,3 +57,12 @@ def test_what_ended_lately_or_not_at_all_is_left_alone(job: Job) -> None:
     assert housekeeping.clear_old_details() == 0
     assert Failure.objects.exists()
     assert housekeeping.clear_old_details(timedelta(0)) == 1
+
+
+def test_the_planner_gets_its_statistics(job: Job) -> None:
+    housekeeping.take_statistics()
+    if connection.vendor == "sqlite":  # PostgreSQL takes its own
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT idx FROM sqlite_stat1 WHERE tbl = 'chat_attachment'")
+            indexes = {name for (name,) in cursor.fetchall()}
+        assert "video_by_date" in indexes

@@ -288,6 +288,7 @@ TASKS: dict[str, list[str]] = {
     "clear_old_details": [],
     "erase_removed": [Action.ATTACHMENT_ERASED],
     "clear_expired": [],
+    "take_statistics": [],
     "recount_figures": [],
     "tell_head_of_activity": [],
 }
