@@ -64,6 +64,13 @@ def fill(count: int) -> None:
         ((number, 2, number % 3 % 2, NOW if number % 3 % 2 else None, NOW)
          for number in range(50, count, 97)),
     )  # fmt: skip
+    copy(
+        "chat_report",
+        ("attachment_id", "reason", "note", "created_at", "settled_at"),
+        ((number, ("spam", "hate", "other")[(number + n) % 3], "", NOW,
+          None if number % 3 % 2 else NOW)
+         for number in range(50, count, 97) for n in range(2)),
+    )  # fmt: skip
     call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -73,6 +80,7 @@ def fill(count: int) -> None:
                 "chat_attachment",
                 "chat_rendition",
                 "chat_reportcase",
+                "chat_report",
             ):
                 cursor.execute(
                     f"SELECT setval(pg_get_serial_sequence('{table}', 'id'),"

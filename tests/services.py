@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -104,27 +104,31 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[PostgresqlServer]:
-    """A running one, whose databases do not outlive it."""
+def postgresql_server(kept: Path | None = None) -> Iterator[PostgresqlServer]:
+    """A running one, whose databases do not outlive it, unless they are ``kept`` in a folder."""
     initdb, server = postgresql_program("initdb"), postgresql_program("postgres")
     if initdb is None or server is None:
         lacking("PostgreSQL")
     account = unprivileged()
-    # Directly below the temporary folder: pytest's own folders are closed to other accounts.
-    with tempfile.TemporaryDirectory(prefix="offchat-postgresql-") as folder:
+    with ExitStack() as stack:
+        # Directly below the temporary folder: pytest's own folders are closed to other accounts.
+        prefix = "offchat-postgresql-"
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
+        folder.mkdir(exist_ok=True)
         if account:
             os.chown(folder, account["user"], account["group"])
-        cluster = f"{folder}/cluster"
+        cluster = folder / "cluster"
         options = {"pgdata": cluster, "username": "offchat", "auth": "trust"}
         options |= {"encoding": "UTF8", "locale": "C"}
-        subprocess.run(
-            [initdb, "--no-sync", *(f"--{name}={value}" for name, value in options.items())],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            **account,
-        )
-        running = PostgresqlServer(server, Path(folder))
+        if not cluster.exists():
+            subprocess.run(
+                [initdb, "--no-sync", *(f"--{name}={value}" for name, value in options.items())],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+                **account,
+            )
+        running = PostgresqlServer(server, folder)
         try:
             running.start()
             yield running
