@@ -4,11 +4,12 @@ way, reports and the activity log have modules of their own; all can be imported
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from chat.activity_log import ActivityLog as ActivityLog
@@ -19,6 +20,7 @@ from chat.conversation import Message as Message
 from chat.conversation import MessageQuerySet as MessageQuerySet
 from chat.conversation import Participant as Participant
 from chat.conversation import Visitor as Visitor
+from chat.index_scan import tested
 from chat.moderated import HeldContent as HeldContent
 from chat.moderated import Moderated
 from chat.moderated import Visibility as _Visibility
@@ -74,10 +76,22 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
 
     def known_to(self, user: Visitor) -> Self:
         """As ``visible_to``, with the removed ones: what ``user`` is told was removed."""
-        deleted = Message.objects.filter(pk=OuterRef("message_id"), deleted_at__isnull=False)
-        return self.filter(
-            Exists(Participant.objects.current().of(user, OuterRef("conversation_id"))),
-            ~Exists(deleted),
+        taking_part, deleted = self._looked_up(user)
+        return self.filter(Exists(taking_part), ~Exists(deleted))
+
+    def visible_when_tested(self, user: Visitor) -> Self:
+        """As ``visible_to``, row by row: for who may see many, of whom few are read."""
+        taking_part, deleted = self._looked_up(user)
+        # An EXISTS PostgreSQL may answer for all rows beforehand.
+        visible = Q(IsNull(Subquery(taking_part.values("pk")[:1]), False))
+        visible &= Q(IsNull(Subquery(deleted.values("pk")[:1]), True))
+        return self.filter(tested(visible & ~Q(visibility=Attachment.Visibility.REMOVED)))
+
+    def _looked_up(self, user: Visitor) -> tuple[models.QuerySet[Any], models.QuerySet[Any]]:
+        """What must be there for a row that is visible, and what must not."""
+        return (
+            Participant.objects.current().of(user, OuterRef("conversation_id")),
+            Message.objects.filter(pk=OuterRef("message_id"), deleted_at__isnull=False),
         )
 
     def videos(self) -> Self:
