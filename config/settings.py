@@ -310,6 +310,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "chat.openapi.auto_schema.with_wide_integers",
+        "chat.openapi.auto_schema.with_empty_texts",
     ],
     "ENUM_NAME_OVERRIDES": {
         "AttachmentKind": "chat.models.Attachment.Kind",

@@ -135,6 +135,19 @@ def with_wide_integers(result: dict[str, Any], **_options: Any) -> dict[str, Any
     return result
 
 
+def with_empty_texts(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Of ``oneOf`` exactly one may hold: drf-spectacular puts the empty text beside a pattern that
+    takes it already, and so forbids it."""
+    empty = {"type": "string", "maxLength": 0}
+    for component in result["components"]["schemas"].values():
+        for described in component.get("properties", {}).values():
+            if empty in (alternatives := described.get("oneOf", [])):
+                del described["oneOf"]
+                (text,) = (schema for schema in alternatives if schema != empty)
+                described.update(text)
+    return result
+
+
 class TextSchema(OpenApiSerializerFieldExtension):
     """Says by a pattern what DRF refuses in texts: NUL, and nothing but white space."""
 

@@ -119,3 +119,25 @@ def test_the_page_is_served_to_anyone(client: Client) -> None:
     assert b'data-schema="/api/schema/"' in response.content
     assert "unsafe" not in response.headers["Content-Security-Policy"]
     assert client.post("/api/docs/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("component", "field"),
+    [
+        ("ConversationCreate", "title"),
+        ("ConversationEdit", "title"),
+        ("MessageCreate", "content"),
+        ("MessageForm", "content"),
+        ("UploadForm", "content"),
+        ("ReportCreate", "note"),
+    ],
+)
+def test_a_text_that_may_be_empty(component: str, field: str) -> None:
+    described = Draft202012Validator(
+        api_schema()["components"]["schemas"][component]["properties"][field]
+    )
+
+    assert described.is_valid("")
+    assert described.is_valid("Hello")
+    assert not described.is_valid("a" * 20_001)
+    assert not described.is_valid("\0")
