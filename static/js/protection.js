@@ -7,6 +7,9 @@
 //
 // The element gets the class is-revealed and an event "protection" that says {isShown}.
 
+import { say } from "./trouble.js";
+
+const NOT_COME = "The picture did not come. Try again; if it stays away, look at the video’s page: its file may be missing.";
 const covers = new WeakMap(); // a revealed element → the blurred address it had, if any
 
 export function tellRevealed(url) {
@@ -24,9 +27,17 @@ function reveal(picture) {
     image.alt = "";
     picture.prepend(image);
   }
+  image.addEventListener("error", () => withdraw(picture), { once: true });
   image.src = picture.dataset.hidden;
   mark(picture, true);
   tellRevealed(picture.dataset.revealedAt);
+}
+
+// Nothing was seen: it is hidden as before.
+function withdraw(picture) {
+  if (!picture.classList.contains("is-revealed")) return;
+  hide(picture);
+  say(NOT_COME);
 }
 
 function hide(picture) {

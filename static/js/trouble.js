@@ -13,17 +13,33 @@ const SENTENCES = {
 };
 const ON_OUR_SIDE = "Something failed on our side; it is in the server’s log. Nothing was changed: load the page again, and tell whoever runs the server if it stays so.";
 let ended = false;
+let wasAsked = false; // what failed: somebody asked for it, so no answer to anything else ends the message
 
-function tell(status) {
-  sentence.textContent = SENTENCES[status] ?? (status >= 500 ? ON_OUR_SIDE : SENTENCES[403]);
+// What a page asks for by itself: live parts, and what tells the server that something was revealed.
+const asksByItself = (element) =>
+  element === document.body || /every|load/.test(element.getAttribute("hx-trigger") ?? "");
+
+function tell(status, element) {
   ended = status === 401;
+  wasAsked = !asksByItself(element);
+  show(SENTENCES[status] ?? (status >= 500 ? ON_OUR_SIDE : SENTENCES[403]));
+}
+
+// Also for what no request of htmx fetches.
+export function say(words) {
+  wasAsked = true;
+  show(words);
+}
+
+function show(words) {
+  sentence.textContent = words;
   box.querySelector("[data-sign-in]").hidden = !ended;
   box.querySelector("[data-load-again]").hidden = ended;
   box.hidden = false;
 }
 
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-  document.addEventListener(failure, (event) => tell(event.detail.xhr?.status ?? 0));
+  document.addEventListener(failure, (event) => tell(event.detail.xhr?.status ?? 0, event.detail.elt));
 }
 
 // A request that gives way to a newer one (hx-sync), or to another page, is no error: htmx would
@@ -37,8 +53,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (ended) event.preventDefault();
 });
 
-document.addEventListener("htmx:afterOnLoad", (event) => {
-  if (event.detail.successful) box.hidden = true;
+document.addEventListener("htmx:afterOnLoad", ({ detail }) => {
+  if (detail.successful && !(wasAsked && asksByItself(detail.elt))) box.hidden = true;
 });
 
 box.addEventListener("click", (event) => {

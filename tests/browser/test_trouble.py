@@ -83,6 +83,10 @@ def test_answers_that_are_no_fragment(open_page: OpenPage) -> None:
         page.route("**/videos/?q=**", answering(status))
         page.get_by_role("searchbox").fill(f"clip {status}")
         expect(alert).to_contain_text(words)
+        with page.expect_response(lambda answer: answer.url.endswith(LIST)):
+            page.evaluate("htmx.trigger('[hx-trigger*=refresh-now]', 'refresh-now')")
+        page.wait_for_function("() => !document.querySelector('.htmx-request')")
+        expect(alert).to_be_visible()  # what the page asks for by itself does not end it
         assert rows(page) == listed
         page.unroute("**/videos/?q=**")
         page.get_by_role("searchbox").fill("")
@@ -114,6 +118,22 @@ def test_a_slow_answer_is_waited_for_in_sight(open_page: OpenPage) -> None:
     expect(table).to_have_css("opacity", "1")
     expect(page).to_have_url(re.compile("sort=size"))
     assert page.evaluate(line) == "none"
+
+
+def test_a_picture_that_does_not_come(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto(f"{LIST}?codec=h264&state=ready")
+    page.route("**/thumbnail/**", answering(503))
+    picture = page.locator(f"{ROWS} .thumb").first
+    picture.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_contain_text("The picture did not come")
+    expect(picture).not_to_have_class(re.compile("is-revealed"))
+    expect(picture.locator("img")).to_have_attribute("src", re.compile("/blurred/"))
+    page.unroute("**/thumbnail/**")
+    picture.get_by_role("button").click()
+    expect(picture.locator("img")).to_have_attribute("src", re.compile("/thumbnail/"))
+    expect(picture).to_have_class(re.compile("is-revealed"))
+    open_page.forgive("status of 503")
 
 
 @contextmanager

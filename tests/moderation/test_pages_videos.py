@@ -214,7 +214,9 @@ def link(response: Any, rel: str) -> str:
 
 def test_nothing_yet_and_nothing_found(viewer: User, conversation: Conversation) -> None:
     client = signed_in(viewer)
-    assert "No videos yet" in client.get(URL).content.decode()
+    empty = client.get(URL).content.decode()
+    assert "No videos yet" in empty
+    assert 'href="/api/docs/"' in empty
     video(conversation)
     assert "No video matches" in client.get(f"{URL}?q=zebra").content.decode()
 
