@@ -138,11 +138,11 @@ class MessageSerializer(serializers.ModelSerializer):
 
 
 class MessageCreateSerializer(serializers.Serializer):
-    """A new message: text, files uploaded before (ids), and files that come with it.
+    """A new message: text, files uploaded before (ids), and files that come with it; all of it or
+    nothing is kept."""
 
-    ``save(conversation=…, actor=…, also=…)`` takes each of the files down the video road if it
-    is a video by its content, and keeps all of them with the message or nothing.
-    """
+    # `save(conversation=…, actor=…, also=…)` takes each of the files in `context["files"]` down
+    # the video road if it is a video by its content.
 
     content = TextField(
         required=False, allow_blank=True, default="", max_length=MAX_CONTENT_CHARACTERS

@@ -29,7 +29,9 @@ class ReportSerializer(serializers.ModelSerializer):
 
 
 class ReportCreateSerializer(serializers.Serializer):
-    """``duration`` in its context: of the video, in seconds, None when it is not known."""
+    """What is wrong with a video, and where in it."""
+
+    # `duration` in its context: of the video, in seconds, None when it is not known.
 
     reason = serializers.ChoiceField(choices=Reason.choices)
     note = TextField(required=False, allow_blank=True, default="", max_length=MAX_NOTE_CHARACTERS)
