@@ -20,8 +20,8 @@ LISTS = {  # path: queries
     "/api/chat/conversations/{}/participants/": 3,  # token, conversation, people
     "/api/chat/conversations/{}/messages/": 5,  # token, conversation, page, files, renditions
     "/api/chat/conversations/{}/messages/?kind=video": 5,
-    "/api/chat/videos/": 4,  # token, how many are one's own, page, renditions
-    "/api/chat/videos/?conversation={}&state=pending": 5,
+    "/api/chat/videos/": 5,  # token, one's conversations, what is there, page, renditions
+    "/api/chat/videos/?conversation={}&state=pending": 6,
 }
 
 

@@ -126,7 +126,7 @@ def test_constant_queries(
 ) -> None:
     for _ in range(2):
         legacy_video()
-        with django_assert_num_queries(4):  # token, one's own, page, renditions
+        with django_assert_num_queries(5):  # token, one’s conversations and own, page, renditions
             as_owner.get(PATH)
         for _ in range(5):
             legacy_video()
