@@ -1,5 +1,7 @@
 """Times of the dashboard's lists on the database of DATABASE_URL, as JSON; see bench.pages."""
 
+import bench.ready  # noqa: F401, I001  (sets Django up)
+
 import json
 import re
 import sys
@@ -14,7 +16,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import override_settings
 
-import bench.ready  # noqa: F401  (before what needs Django)
 from bench.list_addresses import all_lists
 from bench.many_entries import fill_jobs, fill_log
 from bench.many_videos import fill
