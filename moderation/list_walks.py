@@ -1,10 +1,9 @@
 """A page of a list in any of its orders, under any filter, of a million rows: found without
 sorting or skipping them all.
 
-There are two ways.  Where few rows match, few enough to be counted, they are found by the filters,
-sorted, and have numbered pages.  Where many do, the index of the order is walked from where the
-page begins, and the rows that do not match are left out; a page is named by the row before it, not
-by a number.
+There are two ways.  Where few rows match, they are found by the filters and sorted.  Where many
+do, the index of the order is walked from where the page begins, and the rows that do not match are
+left out; a page is named by the row before it, not by a number.
 """
 
 from collections.abc import Iterator
@@ -17,6 +16,9 @@ from django.db.models.expressions import OrderBy
 
 from chat.index_scan import Beyond, tested
 
+# So many are found and sorted, and have numbered pages; more are walked through.  Sorting 10,000
+# takes longer than nearly every walk.
+FEW = 2_500
 LAST = "last"  # before it lies the last page
 
 Rows = QuerySet[Any]
@@ -118,7 +120,7 @@ class Listing:
 
     @property
     def are_few(self) -> bool:
-        return self.count <= self.limit
+        return self.count <= min(FEW, self.limit)
 
     def few(self, start: int = 0, stop: int | None = None) -> list[Any]:
         """Of all that match, sorted, those from one place to another; only where they are few."""
