@@ -61,8 +61,8 @@ bench-media: install-test ## time per video, ours and others' (DIR=../shared/cor
 	@$(python) -m pip install -q --disable-pip-version-check -r bench/requirements.txt
 	@$(python) -m bench.media $(or $(DIR),../shared/corpus/files) --rounds $(or $(ROUNDS),5)
 
-bench-pages: install-test ## the lists of the dashboard over many rows, every filter and order (ROWS=1000000 ROUNDS=5)
-	@$(python) -m bench.pages --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),5)
+bench-pages: install-test ## the lists of the dashboard over many rows, every filter and order (ROWS=1000000 ROUNDS=5 ARGS="--keep FOLDER videos")
+	@$(python) -m bench.pages --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),5) $(ARGS)
 
 bench-jobs: install-test ## the job engine over many rows, a real backfill, uploads beside it (ROWS=1000000 CLIPS=2000)
 	@$(python) -m bench.jobs --rows $(or $(ROWS),1000000) --clips $(or $(CLIPS),2000)
