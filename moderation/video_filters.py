@@ -14,6 +14,7 @@ from django.db.models.lookups import Exact, GreaterThan, IsNull, LessThan
 from django.utils import timezone
 
 from chat.errors import OUTCOMES
+from chat.index_scan import tested
 from chat.models import Attachment, Conversation
 from chat.rendition import Rendition
 from chat.report import ReportCase
@@ -230,7 +231,10 @@ class VideoFilter(DayRange):
         return Q(Holds(Subquery(body), text))
 
     def with_text(self, text: str) -> Rows | None:
-        if self._exactly(text) is not None or len(text) < MIN_CHARACTERS:
+        if (exact := self._exactly(text)) is not None:
+            is_video = tested(Q(kind=Attachment.Kind.VIDEO))
+            return Attachment.objects.order_by().filter(exact, is_video).values("pk")
+        if len(text) < MIN_CHARACTERS:
             return None
         return VideoText.objects.filter(body__finds=text).values("attachment_id")
 
