@@ -74,7 +74,8 @@ def second_page(client: APIClient, address: str) -> str | None:
 
 
 def measured(rows: int, rounds: int) -> list[dict[str, Any]]:
-    fill(rows)
+    if rows:
+        fill(rows)
     call_command("migrate", verbosity=0)
     found = []
     for name, client in people(rows).items():
@@ -88,7 +89,7 @@ def measured(rows: int, rounds: int) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("rows", type=int)
+    parser.add_argument("rows", type=int, help="0: those of the database that is there")
     parser.add_argument("rounds", type=int)
     options = parser.parse_args()
     connection.ensure_connection()

@@ -146,7 +146,8 @@ def test_nothing_is_fetched_or_painted_before_it_is_asked_for(
     page.locator(".plyr__progress input").hover()  # the storyboard above the place
     moment = page.locator(".plyr__preview-thumb__image-container")
     expect(moment.locator("img").first).to_be_visible()
-    page.locator(".plyr__preview-thumb").evaluate(APPEARED)
+    moment.locator("img").first.evaluate("image => image.decode()")
+    page.locator(".plyr__preview-thumb--is-shown").evaluate(APPEARED)
     board = painted(page, moment, left=0.3)
     assert saturation(board) < 0.5
     assert sharpness(board) < 20

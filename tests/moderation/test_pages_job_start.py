@@ -72,7 +72,7 @@ def test_the_dry_run_counts_and_writes_nothing(
     assert "Videos without metadata 1 video" in words
     assert "All videos 2 videos" in words
     measured = text_of(signed_in(operator).get(ESTIMATE))
-    assert re.search(r"About .* s with 1 worker, .* s with 2 workers · 1 measured", measured)
+    assert re.search(r"About .* m?s with 1 worker, .* m?s with 2 workers · 1 measured", measured)
     assert not Job.objects.exists()
     assert ActivityLog.objects.count() == entries
     assert Attachment.objects.filter(processing_state="pending").count() == 1
