@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 
 from bench.many_videos import fill
 from chat.models import Attachment, Conversation, Participant
+from config.warm_up import warm_up
 
 # Name → every how many-th conversation they are in.
 PEOPLE = {"everywhere": 1, "busy": 20, "usual": 1000}
@@ -77,8 +78,10 @@ def measured(rows: int, rounds: int) -> list[dict[str, Any]]:
     if rows:
         fill(rows)
     call_command("migrate", verbosity=0)
+    asking = people(rows)
+    warm_up()  # as a web worker does
     found = []
-    for name, client in people(rows).items():
+    for name, client in asking.items():
         asked = addresses(name)
         if following := second_page(client, asked["videos"]):
             asked["videos, second page"] = following
