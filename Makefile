@@ -10,9 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
-# Three processes for two processors: half of their time tests wait for pages, leases, processes.
-# Tests of one xdist_group share something and stay in one process.
-in-parallel = -n $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) --dist loadgroup
+# A process for each processor; tests of one xdist_group share something and stay in one process.
+in-parallel := -n auto --dist loadgroup
 
 .PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs bench-api bench-pages \
 	chaos screenshots clean install install-test
