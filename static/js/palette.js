@@ -59,6 +59,14 @@ function show() {
   choose(options().find((option) => option !== nothing));
 }
 
+// What comes later moves nothing under a finger that is on its way to Enter.
+function join() {
+  failed = false;
+  const chosen = options().find((option) => option.getAttribute("aria-selected") === "true");
+  show();
+  if (chosen) choose(chosen);
+}
+
 function open() {
   const marked = [...document.querySelectorAll("[data-command]")].filter((each) => !each.disabled);
   commands.querySelectorAll('[role="option"]').forEach((option) => option.remove());
@@ -85,10 +93,7 @@ document.addEventListener("click", (event) => {
 });
 
 field.addEventListener("input", narrow);
-palette.addEventListener("htmx:afterSettle", () => {
-  failed = false;
-  show();
-});
+palette.addEventListener("htmx:afterSettle", join);
 // What trouble.js says is behind the dialog.
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   palette.addEventListener(failure, () => {

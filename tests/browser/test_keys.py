@@ -88,6 +88,7 @@ def test_the_palette(open_page: OpenPage) -> None:
     page.keyboard.press("Control+k")
     expect(palette.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("dark th")
+    expect(palette).to_contain_text("Search videos for “dark th”")  # the server has answered
     expect(chosen).to_contain_text("Dark theme")
     page.keyboard.press("Enter")
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
