@@ -5,33 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from chat.models import ActivityLog, Attachment, Conversation, HeldContent
 from chat.services.activity import Actor
 from moderation import decisions, undoing
 from moderation.verdict import DecidedMeanwhile, Verdict
-from tests.conftest import person
 from tests.moderation.deciding import QUARANTINE, REMOVE, SHA, decide, log, state
 from tests.moderation.installation import installation
 from tests.moderation.pages import video
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
-
-
-@pytest.fixture
-def anna(moderator: User) -> Actor:
-    return Actor(user=moderator, ip_address="192.0.2.7")
-
-
-@pytest.fixture
-def bert(db: None) -> Actor:
-    return Actor(user=person("bert"))
-
-
-@pytest.fixture
-def clip(conversation: Conversation) -> Attachment:
-    return video(conversation, sha256=SHA)
 
 
 def test_a_quarantine_says_who_why_and_when(clip: Attachment, anna: Actor) -> None:

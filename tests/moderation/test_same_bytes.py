@@ -1,33 +1,16 @@
 """Copies of the same bytes: decided on together, held when they are sent again."""
 
 import pytest
-from django.contrib.auth.models import User
 
 from chat.models import Attachment, Conversation, HeldContent
 from chat.services.activity import Actor
 from chat.services.attachments import hold_known_bytes
 from moderation import decisions, undoing
 from moderation.verdict import Verdict
-from tests.conftest import person
 from tests.moderation.deciding import QUARANTINE, REMOVE, RESTORE, SHA, decide, log, state
 from tests.moderation.pages import video
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
-
-
-@pytest.fixture
-def anna(moderator: User) -> Actor:
-    return Actor(user=moderator, ip_address="192.0.2.7")
-
-
-@pytest.fixture
-def bert(db: None) -> Actor:
-    return Actor(user=person("bert"))
-
-
-@pytest.fixture
-def clip(conversation: Conversation) -> Attachment:
-    return video(conversation, sha256=SHA)
 
 
 def test_copies_are_decided_on_together(

@@ -3,25 +3,14 @@
 import pytest
 from django.contrib.auth.models import User
 
-from chat.models import ActivityLog, Attachment, Conversation, Report, ReportCase
+from chat.models import ActivityLog, Attachment, Report, ReportCase
 from chat.services import reports
 from chat.services.activity import Actor
 from moderation import undoing
 from moderation.verdict import Verdict
-from tests.moderation.deciding import SHA, decide
-from tests.moderation.pages import video
+from tests.moderation.deciding import decide
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
-
-
-@pytest.fixture
-def anna(moderator: User) -> Actor:
-    return Actor(user=moderator, ip_address="192.0.2.7")
-
-
-@pytest.fixture
-def clip(conversation: Conversation) -> Attachment:
-    return video(conversation, sha256=SHA)
 
 
 @pytest.fixture

@@ -4,33 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 
 from chat.models import Attachment, Conversation
 from chat.services.activity import Actor
 from moderation import undoing
 from moderation.models import Decision
-from tests.conftest import person
 from tests.moderation.deciding import QUARANTINE, REMOVE, SHA, decide, log, state
 from tests.moderation.pages import video
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
-
-
-@pytest.fixture
-def anna(moderator: User) -> Actor:
-    return Actor(user=moderator, ip_address="192.0.2.7")
-
-
-@pytest.fixture
-def bert(db: None) -> Actor:
-    return Actor(user=person("bert"))
-
-
-@pytest.fixture
-def clip(conversation: Conversation) -> Attachment:
-    return video(conversation, sha256=SHA)
 
 
 def test_all_is_as_it_was(
