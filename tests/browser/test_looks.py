@@ -35,6 +35,17 @@ SMALL_TARGETS = """() => {
 }"""
 
 
+# Whether the element with the focus, or what stands around it, shows that it has it.
+WITHOUT_RING = """() => {
+    const focused = document.activeElement;
+    if (focused === document.body) return null; // past the end of the page
+    const rings = [[focused], [focused, "::after"], [focused.parentElement]]
+        .map((part) => getComputedStyle(...part));
+    return rings.some((its) => its.outlineStyle !== "none" || its.boxShadow !== "none")
+        ? null : focused.outerHTML.slice(0, 120);
+}"""
+
+
 def a_ready_video(stage: Stage) -> object:
     return stage.installation.value(
         "SELECT max(id) FROM chat_attachment WHERE processing_state = 'ready'"
@@ -84,6 +95,24 @@ def test_colours_that_the_reader_forces(stage: Stage, open_page: OpenPage) -> No
     page.goto("/moderation/")
     page.keyboard.press("Tab")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_who_tabs_sees_where_they_are(stage: Stage, open_page: OpenPage) -> None:
+    page = open_page()
+    video = a_ready_video(stage)
+    unseen = {}
+    for path in ("", "videos/", "videos/?view=grid", f"videos/{video}/", "reports/",
+                 "activity/", "jobs/new/?only=all", "people/"):  # fmt: skip
+        page.goto(f"/moderation/{path}")
+        if path == "videos/":
+            page.locator("[data-row-select]").first.check()
+            page.locator("body").press("Home")
+        found = set()
+        for _ in range(45):
+            page.keyboard.press("Tab")
+            found.add(page.evaluate(WITHOUT_RING))
+        unseen[path] = found - {None}
+    assert {path: found for path, found in unseen.items() if found} == {}
 
 
 def test_the_report_on_paper(stage: Stage, open_page: OpenPage) -> None:
