@@ -35,6 +35,7 @@ LEGACY = (
     "UPDATE chat_attachment SET processing_state = 'pending', failure_code = '', thumbnail = '',"
     " sha256 = '', pipeline_version = 0"
 )
+WARM_UP_ITEMS = 100
 START = """
 from chat.services.activity import SYSTEM
 from moderation import steering, tasks
@@ -125,23 +126,26 @@ def started(site: Installation, queue: str) -> Process:
 
 
 def backfill(site: Installation, count: int, workers: int) -> float:
-    """Videos a second: a consumer with so many workers, from the first claim to the last."""
+    """Videos a second: a consumer with so many workers, once each has started its media helper,
+    as ``engine_alone`` has it; to the end of the job."""
     with site.connect() as database:
         database.execute(LEGACY)
         database.commit()
     site.environment["WORKERS"] = str(workers)
     consumer = started(site, "jobs")
     site.python(START)
-    site.wait_for("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1", "done", 1800)
+    job = site.value("SELECT max(id) FROM moderation_job")
+    done = f"SELECT coalesce(sum(cursor), 0) FROM moderation_chunk WHERE job_id = {job}"
+    eventually("the backfill is under way", lambda: site.value(done) >= WARM_UP_ITEMS, 60)
+    before, began = site.value(done), time.time()
+    site.wait_for(f"SELECT status FROM moderation_job WHERE id = {job}", "done", 1800)
     consumer.terminate()
     consumer.communicate(timeout=20)
     ready = "SELECT count(*) FROM chat_attachment WHERE processing_state = 'ready'"
     assert site.value(ready) == count
-    planned, finished = site.query(
-        "SELECT julianday(planned_at) * 86400, julianday(finished_at) * 86400 FROM moderation_job"
-        " ORDER BY id DESC LIMIT 1"
-    )[0]
-    return count / float(finished - planned)
+    finished = "SELECT (julianday(finished_at) - 2440587.5) * 86400 FROM moderation_job"
+    ended = float(site.value(f"{finished} WHERE id = {job}"))
+    return float(count - before) / (ended - began)
 
 
 def call(url: str, token: str = "", body: bytes = b"", kind: str = "application/json") -> Any:

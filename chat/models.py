@@ -4,6 +4,7 @@ way, reports and the activity log have modules of their own; all can be imported
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
@@ -297,14 +298,11 @@ class Attachment(Moderated):
         Putting such a statement together takes the ORM longer than a database takes to carry it
         out, and meanwhile a job's checkpoint holds the lock that uploads wait for on SQLite.
         """
-        by_name = {field.name: field for field in self._meta.concrete_fields}
-        written = [by_name[name] for name in fields]
+        written, sql = updating(tuple(fields))
         values = [
             field.get_db_prep_save(getattr(self, field.attname), connection) for field in written
         ]
-        changes = ", ".join(f'"{field.column}" = %s' for field in written)
         with connection.cursor() as cursor:
-            sql = f"UPDATE {self._meta.db_table} SET {changes} WHERE id = %s"  # noqa: S608
             cursor.execute(sql, [*values, self.pk])
             found: int = cursor.rowcount
         return found > 0
@@ -341,6 +339,15 @@ class Attachment(Moderated):
         self.failure_detail = detail[:2000]
         self.processed_at = timezone.now()
         self.pipeline_version = PIPELINE_VERSION
+
+
+@cache
+def updating(names: tuple[str, ...]) -> "tuple[list[models.Field[Any, Any]], str]":
+    """These fields of an attachment, and the statement that writes them to one row."""
+    by_name = {field.name: field for field in Attachment._meta.concrete_fields}
+    written = [by_name[name] for name in names]
+    changes = ", ".join(f'"{field.column}" = %s' for field in written)
+    return written, f"UPDATE {Attachment._meta.db_table} SET {changes} WHERE id = %s"  # noqa: S608
 
 
 class VideoFingerprint(models.Model):

@@ -134,10 +134,13 @@ def work_on(job: Job, held: Claim, deadline: float) -> None:
         LostChunk, Halted: see there.
     """
     worker = Worker(job, held)
-    while held.is_open and worker.may_go_on():
-        worker.checkpoint(deadline)
-        if time.monotonic() >= deadline:
-            return
+    try:
+        while held.is_open and worker.may_go_on():
+            worker.checkpoint(deadline)
+            if time.monotonic() >= deadline and not worker.has_begun_next:
+                return
+    finally:
+        worker.close()
 
 
 def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:

@@ -16,6 +16,7 @@ from chat.models import Attachment
 from chat.services import activity
 from chat.services.activity import Actor
 from chat.services.interruption import Interrupted, interruptible
+from chat.services.video_service import VideoProcessingService
 from moderation.chunks import Claim, LostChunk, Tally
 from moderation.deciding import Due
 from moderation.models import Chunk, Failure, Job
@@ -47,6 +48,7 @@ class Worker:
     scope: Scope = field(init=False)
     processing: Processing = field(init=False)
     turns: Turns = field(init=False, default_factory=Turns)
+    has_begun_next: bool = field(init=False, default=False)  # the first item of ``next_ids``
 
     def __post_init__(self) -> None:
         self.scope = Scope.from_json(self.job.scope)
@@ -84,8 +86,9 @@ class Worker:
         prepared: list[Any] = []
         count, halt = 0, None
         try:
-            with interruptible(self.is_called_off, STEERING_SECONDS):
-                for pk in ids:
+            with interruptible(self.is_called_off, STEERING_SECONDS, asked=True):
+                for number, pk in enumerate(self._here(ids)):
+                    self._read_ahead(ids[number : number + 2], wanted, deadline)
                     each = self._prepare(wanted[pk]) if pk in wanted else None
                     if each and each.error and each.error.code in HALTING:
                         halt = each.error
@@ -93,7 +96,10 @@ class Worker:
                     if each:
                         prepared.append(each)
                     count += 1
-                    if time.monotonic() >= started + CHECKPOINT_SECONDS:
+                    now = time.monotonic()
+                    if now >= started + CHECKPOINT_SECONDS or (
+                        now >= deadline and not self.has_begun_next
+                    ):
                         break
         except Interrupted:
             pass  # what came before it counts
@@ -112,6 +118,35 @@ class Worker:
             raise
         if halt:
             raise Halted(f"{halt.outcome.operator} {halt.detail}".strip())
+
+    def _here(self, ids: Sequence[int]) -> Sequence[int]:
+        """Of the next items those to end with this checkpoint.  One is left that is read already
+        while they are committed; it is of those that are set apart should this worker be lost."""
+        goes_on = self.claim.cursor + len(ids) < len(self.claim.attachment_ids)
+        return ids[:-1] if self._reader and goes_on and len(ids) > 1 else ids
+
+    @property
+    def _reader(self) -> VideoProcessingService | None:
+        """What reads ahead, for kinds and jobs that want it."""
+        if self.claim.isolated or self.job.items_per_second is not None:
+            return None  # the next item's turn is not known to come
+        return self.processing if isinstance(self.processing, VideoProcessingService) else None
+
+    def _read_ahead(
+        self, ids: Sequence[int], wanted: Mapping[int, Attachment], deadline: float
+    ) -> None:
+        """Of an item and the one after it: begin both, the other only if it is done in time."""
+        self.has_begun_next = False
+        if reader := self._reader:
+            for pk in ids if time.monotonic() < deadline else ids[:1]:
+                if pk in wanted:
+                    reader.expect(wanted[pk])
+                    self.has_begun_next = pk != ids[0]
+
+    def close(self) -> None:
+        """Call off what was begun ahead."""
+        if isinstance(self.processing, VideoProcessingService):
+            self.processing.close()
 
     def _prepare(self, attachment: Attachment) -> Any:
         if self.claim.gives_up:

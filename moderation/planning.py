@@ -1,7 +1,9 @@
 """Before the work: a dry run that writes nothing, and cutting a job's frozen set into chunks."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 
 from django.db import transaction
@@ -17,7 +19,8 @@ from moderation.scopes import Scope
 
 CHUNK_ITEMS = 500
 CHUNK_MIN_ITEMS = 5
-SPREAD_CHUNKS = 16  # a small job is cut into so many, for several workers to share
+SPREAD_CHUNKS = 16  # a small job is cut into so many or more, for several workers to share
+LAST_CHUNK_SHARE = 4  # of what is left a chunk is no more than 1 in so many: see chunk_sizes
 PLAN_ITEMS = 10_000  # read and written at once while planning
 SAMPLES = 10
 REHEARSAL_SECONDS = 10.0
@@ -106,9 +109,6 @@ def plan_batch(job: Job) -> bool:
     wanted = PLAN_ITEMS if scope.limit is None else min(PLAN_ITEMS, scope.limit - planned)
     ids = scope.next_ids(job.kind, after, wanted)
     is_last = len(ids) < wanted or planned + len(ids) == scope.limit
-    size = CHUNK_ITEMS
-    if is_last and not planned:
-        size = min(size, max(CHUNK_MIN_ITEMS, ceil(len(ids) / SPREAD_CHUNKS)))
     with transaction.atomic():
         # The slow reading is done: what it started from must still hold.
         job = Job.objects.locked().get(pk=job.pk)
@@ -116,8 +116,10 @@ def plan_batch(job: Job) -> bool:
             return False
         if _planned(job.pk)[0] != after:
             return True
+        following = iter(ids)
         Chunk.objects.bulk_create(
-            Chunk.of(job, ids[start : start + size]) for start in range(0, len(ids), size)
+            Chunk.of(job, list(islice(following, size)))
+            for size in chunk_sizes(len(ids), is_first=not planned, is_last=is_last)
         )
         job.total = planned + len(ids)
         if is_last:
@@ -125,6 +127,22 @@ def plan_batch(job: Job) -> bool:
             job.planned_at = timezone.now()
         job.save(update_fields=["total", "status", "planned_at"])
     return not is_last
+
+
+def chunk_sizes(items: int, *, is_first: bool, is_last: bool) -> Iterator[int]:
+    """How many of the next ``items`` of a job each chunk gets, in order.
+
+    Towards the job's end chunks become small: else one worker would have a whole one before it
+    when the others find nothing more to take on.
+    """
+    most = CHUNK_ITEMS
+    if is_first and is_last:
+        most = min(most, max(CHUNK_MIN_ITEMS, ceil(items / SPREAD_CHUNKS)))
+    while items:
+        share = max(CHUNK_MIN_ITEMS, ceil(items / LAST_CHUNK_SHARE)) if is_last else items
+        size = min(most, share, items)
+        yield size
+        items -= size
 
 
 def _planned(job_id: int) -> tuple[int, int]:

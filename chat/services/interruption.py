@@ -48,16 +48,20 @@ _current: ContextVar[Interruption | None] = ContextVar("interruption", default=N
 
 
 @contextlib.contextmanager
-def interruptible(check: Callable[[], bool], every_seconds: float = 0.5) -> Iterator[None]:
+def interruptible(
+    check: Callable[[], bool], every_seconds: float = 0.5, *, asked: bool = False
+) -> Iterator[None]:
     """Within this block, of this thread, media work ends soon after ``check()`` is true.
 
-    ``check`` is called in this thread, before a child is asked for and while one is waited for.
-    The child at hand is killed, and no other is started.
+    ``check`` is called in this thread, before a child is asked for and while one is waited for;
+    where the same was ``asked`` just now, not before ``every_seconds`` from now.  The child at
+    hand is killed, and no other is started.
 
     Raises:
         Interrupted: from within the media work, once its child is gone.
     """
-    token = _current.set(Interruption(check, every_seconds))
+    next_check = time.monotonic() + every_seconds if asked else 0.0
+    token = _current.set(Interruption(check, every_seconds, next_check=next_check))
     try:
         yield
     finally:

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,6 @@ class MediaHelper:
             VideoError: ``media_helper_lost`` when the helper does not answer.
             Interrupted: within ``interruptible``, which see.
         """
-        raise_if_stopped()
-        with self._lock:
-            self._ensure()
         request = {
             "task": task,
             "arguments": list(arguments),
@@ -116,12 +114,14 @@ class MediaHelper:
             "limits": limits.to_json(),
             "slow": slow,
         }
-        for _attempt in range(2):
-            reply = self._exchange(request, limits.wall_seconds + HELPER_PATIENCE_SECONDS)
-            if reply is not None:
-                with self._lock:
-                    self.counts.add(reply)
-                return reply
+        with _turn.get() or contextlib.nullcontext():
+            raise_if_stopped()
+            for _attempt in range(2):
+                reply = self._exchange(request, limits.wall_seconds + HELPER_PATIENCE_SECONDS)
+                if reply is not None:
+                    with self._lock:
+                        self.counts.add(reply)
+                    return reply
         raise VideoError("media_helper_lost", "the media helper died twice over one file")
 
     def used_cpu_seconds(self) -> float:
@@ -262,6 +262,20 @@ class MediaHelper:
             or ("on" if layer.name in self.layers else "off")
             for layer in LAYERS
         }
+
+
+_turn: "ContextVar[threading.Lock | None]" = ContextVar("turn", default=None)
+
+
+@contextlib.contextmanager
+def in_turn(lock: threading.Lock) -> Iterator[None]:
+    """Within this block, of this thread, a child is started only while it has the ``lock``: of
+    threads that share one, one child runs at a time."""
+    token = _turn.set(lock)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
 
 
 _helper: MediaHelper | None = None

@@ -14,11 +14,12 @@ from chat.models import ActivityLog, Attachment, stored_name
 from chat.services import activity
 from chat.services.activity import SYSTEM, Actor
 from chat.services.examination import ExaminedVideo
-from chat.services.file_hash import hashed_meanwhile, sha256_of
+from chat.services.file_hash import sha256_of
 from chat.services.local_files import local_path, storage_failure
 from chat.services.media_engines import engine_for, refuse_unreadable
 from chat.services.media_limits import MediaLimits, with_second_chance
 from chat.services.poster import Poster
+from chat.services.reading_ahead import ReadAhead, result_of
 from chat.services.renditions import (
     POSTER,
     WORKS,
@@ -48,11 +49,12 @@ class Prepared:
 
 
 class VideoProcessingService:
-    """Stateless; ``limits`` default to the settings.  Paths in, typed results out; only
-    ``record`` and ``process_video_attachment`` touch the database."""
+    """``limits`` default to the settings.  Paths in, typed results out; only ``record`` and
+    ``process_video_attachment`` touch the database.  Stateless but for what ``expect`` began."""
 
     def __init__(self, limits: MediaLimits | None = None) -> None:
         self.limits = limits or MediaLimits.from_settings()
+        self._ahead = ReadAhead(self.examine)
 
     def validate_video_file(self, path: Path) -> None:
         """Whether one frame of the best video stream decodes: the only proof of a video.
@@ -103,21 +105,24 @@ class VideoProcessingService:
         is part of the result.  Follow with ``record`` or ``discard``."""
         sha256 = ""
         try:
-            with local_path(attachment.file) as path:
-                if attachment.sha256:
-                    examined = self.examine(path)
-                else:  # stored before there were hashes
-                    with hashed_meanwhile(path) as hashed:
-                        try:
-                            examined = self.examine(path)
-                        except VideoError:
-                            sha256 = hashed()  # a failing disk is not to pass for a broken video
-                            raise
-                        sha256 = hashed()
+            with self._ahead.reading(attachment) as (path, reading):
+                if not attachment.sha256:  # stored before there were hashes
+                    # First: a failing disk is not to pass for a broken video.
+                    sha256 = sha256_of(path)
+                examined = result_of(reading)
             return Prepared(attachment, examined, None, store_poster(examined.poster), sha256)
         except VideoError as error:
             logger.info("attachment %s: %s (%s)", attachment.pk, error.code, error.detail)
             return Prepared(attachment, error=error, sha256=sha256)
+
+    def expect(self, attachment: Attachment) -> None:
+        """Have its file read already while others are stored and recorded: ``prepare`` will be
+        called for it next, or for one that was expected before."""
+        self._ahead.expect(attachment)
+
+    def close(self) -> None:
+        """Call off what is expected still."""
+        self._ahead.close()
 
     def rehearse(self, attachment: Attachment) -> None:
         """The slow half without storing anything, to see how long it takes.

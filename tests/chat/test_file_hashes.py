@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from chat.errors import VideoError
 from chat.models import Attachment, Conversation
 from chat.services.activity import SYSTEM
-from chat.services.file_hash import hashed_meanwhile
+from chat.services.file_hash import sha256_of
 from chat.services.importing import import_video
 from chat.services.video_service import VideoProcessingService
 from tests.clips import clip
@@ -92,8 +92,8 @@ def test_a_disk_that_cannot_be_read_is_not_a_broken_video(
     path = Path(attachment.file.path)
     path.unlink()
     path.symlink_to("/proc/self/mem")  # Linux: a file that opens, and whose first read fails
-    with pytest.raises(VideoError) as refusal, hashed_meanwhile(path) as hashed:
-        hashed()
+    with pytest.raises(VideoError) as refusal:
+        sha256_of(path)
     assert refusal.value.code == "storage_error"
     prepared = VideoProcessingService().prepare(attachment)
     assert prepared.error

@@ -18,7 +18,7 @@ from chat.errors import VideoError
 from chat.models import Attachment
 from chat.services import interruption
 from chat.services.activity import SYSTEM
-from chat.services.file_hash import hashed_meanwhile, sha256_of
+from chat.services.file_hash import sha256_of
 from chat.services.video_service import Prepared, VideoProcessingService
 from moderation import backfill, checkpoints, chunks, endings, planning, steering, tasks
 from moderation.checkpoints import Worker
@@ -219,18 +219,78 @@ def test_hashing_is_called_off_like_all_else(tmp_path: Path) -> None:
         sha256_of(large)
 
 
-def test_hashing_meanwhile_is_called_off_and_given_up(tmp_path: Path) -> None:
-    large = tmp_path / "large"
-    with large.open("wb") as file:
-        file.truncate(20 * 1024**3)
-    started = time.monotonic()
-    with (
-        interruption.interruptible(lambda: time.monotonic() > started + 0.3, 0.1),
-        hashed_meanwhile(large) as hashed,
-        pytest.raises(interruption.Interrupted),
-    ):
-        hashed()
-    assert not [each.name for each in threading.enumerate() if each.name.startswith("sha256")]
+# --- Reading ahead ------------------------------------------------------------------------------
+
+
+def test_what_is_read_ahead_is_set_apart_with_the_rest_of_the_slice(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is lost with one file begun that no checkpoint counts yet."""
+    monkeypatch.setattr(chunks, "SLICE_ITEMS", 3)
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 10)
+    ids = [legacy_video().pk for _ in range(7)]
+    begun: list[int] = []
+    expect = VideoProcessingService.expect
+
+    def watched(service: VideoProcessingService, attachment: Attachment) -> None:
+        begun.append(attachment.pk)
+        expect(service, attachment)
+
+    monkeypatch.setattr(VideoProcessingService, "expect", watched)
+    start()
+    held = chunks.claim("lost:1")
+    assert held is not None
+    worker = Worker(held.job, held)
+    worker.checkpoint(time.monotonic() + 9)
+    assert worker.has_begun_next
+    assert held.next_id == ids[2]
+    assert set(begun) == set(ids[:3])
+    worker.close()
+    Chunk.objects.update(lease_until=timezone.now())
+    again = chunks.claim("next:2")
+    assert again is not None
+    assert again.isolated
+    assert again.attachment_ids == ids[:5]
+    assert again.next_ids() == [ids[2]]
+    begun.clear()
+    Worker(again.job, again).checkpoint(time.monotonic() + 9)
+    assert begun == []  # one at a time: whichever ends the worker is the one at the cursor
+
+
+def test_a_slice_that_is_over_begins_nothing_and_wastes_nothing(legacy_video: MakeVideo) -> None:
+    ids = [legacy_video().pk for _ in range(3)]
+    start()
+    held = chunks.claim("me:1")
+    assert held is not None
+    worker = Worker(held.job, held)
+    worker.checkpoint(time.monotonic() - 1)
+    assert not worker.has_begun_next
+    assert held.next_id == ids[1]
+
+
+@pytest.mark.parametrize("call_off", [steering.pause, steering.cancel])
+def test_steering_calls_off_what_is_read_ahead(
+    call_off: Callable[[Job, Any], bool], legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        legacy_video()
+    job = start()
+    real = VideoProcessingService.prepare
+
+    def called_off(service: VideoProcessingService, attachment: Attachment) -> Prepared:
+        prepared = real(service, attachment)
+        Job.objects.filter(status=Job.Status.RUNNING).exists() and call_off(
+            Job.objects.get(pk=job.pk), SYSTEM
+        )
+        return prepared
+
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)  # as if each item took so long
+    prepare_with(monkeypatch, called_off)
+    backfill.work_slice("me:1")
+    assert progress(job).ready == 1
+    readers = [thread for thread in threading.enumerate() if thread.name.startswith("reader")]
+    assert readers == []
+    assert Chunk.objects.exclude(owner="").count() == 0
 
 
 # --- The database does not answer ---------------------------------------------------------------

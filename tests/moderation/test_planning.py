@@ -150,3 +150,24 @@ def test_the_set_is_frozen_when_planned(legacy_video: MakeVideo) -> None:
     backfill.run_inline(job, lambda _progress: None)
     late.refresh_from_db()
     assert late.processing_state == "pending"
+
+
+@pytest.mark.parametrize("items", [1, 4, 5, 6, 25, 100, 2_000, 7_999])
+def test_a_small_job_is_cut_for_several_workers_and_ends_in_small_pieces(items: int) -> None:
+    sizes = list(planning.chunk_sizes(items, is_first=True, is_last=True))
+    assert sum(sizes) == items
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= max(planning.CHUNK_MIN_ITEMS, -(-items // planning.SPREAD_CHUNKS))
+    assert sizes[-1] <= planning.CHUNK_MIN_ITEMS
+    assert len(sizes) <= 2 * planning.SPREAD_CHUNKS
+
+
+def test_a_large_job_ends_in_small_pieces_too() -> None:
+    most = planning.CHUNK_ITEMS
+    batch = planning.PLAN_ITEMS
+    assert set(planning.chunk_sizes(batch, is_first=True, is_last=False)) == {most}
+    sizes = list(planning.chunk_sizes(batch, is_first=False, is_last=True))
+    assert sum(sizes) == batch
+    assert sizes[0] == most
+    assert sizes[-1] <= planning.CHUNK_MIN_ITEMS
+    assert list(planning.chunk_sizes(0, is_first=False, is_last=True)) == []
