@@ -228,7 +228,7 @@ def uploads_beside(
         for _ in range(5):
             client.upload()
         # The consumer of uploads runs in both: what follows an upload is not the backfill's cost.
-        started(site, "uploads")
+        uploads_consumer = started(site, "uploads")
         jobs = started(site, "jobs")
         idle = [client.upload() for _ in range(uploads)]
         time.sleep(pause_seconds)
@@ -238,8 +238,9 @@ def uploads_beside(
         eventually("the backfill is under way", lambda: site.value(done) > before, 30)
         busy = [client.upload() for _ in range(uploads)]
         status = site.value("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1")
-        jobs.terminate()
-        jobs.communicate(timeout=20)
+        for consumer in (jobs, uploads_consumer):
+            consumer.terminate()
+            consumer.communicate(timeout=20)
     finally:
         web.terminate()
         web.wait(20)

@@ -90,12 +90,13 @@ def ask_database(question: Callable[[], None]) -> None:
         logger.warning("The database does not answer: %s", error)
 
 
-def lower_priority() -> None:
-    """This process and all that it starts give way to others, on the processor and the disk."""
-    os.nice(settings.JOBS_NICE)
+def lower_priority(queue: str) -> None:
+    """This process and all that it starts give way to others: on the processor, and where they
+    are jobs at the disk too."""
+    os.nice({"jobs": settings.JOBS_NICE, "uploads": settings.UPLOADS_NICE}[queue])
     if os.getsid(0) == os.getpid():  # else the session is that of others as well
         give_way_as_a_session()
-    if settings.JOBS_IO_PRIORITY != "normal" and psutil.LINUX:
+    if queue == "jobs" and settings.JOBS_IO_PRIORITY != "normal" and psutil.LINUX:
         idle = settings.JOBS_IO_PRIORITY == "idle"
         process = psutil.Process()
         if idle:

@@ -22,5 +22,6 @@ STORAGES = {  # templates may name static files that nothing has collected
 WHITENOISE_AUTOREFRESH = True
 THROTTLE = False  # those of the tests about it switch it on
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-JOBS_NICE, JOBS_IO_PRIORITY = 0, "normal"  # what is called in the tests' process changes it
+# What is called in the tests' process changes it.
+JOBS_NICE, UPLOADS_NICE, JOBS_IO_PRIORITY = 0, 0, "normal"
 INSTALLED_APPS = ["tests.flushing", *INSTALLED_APPS]  # noqa: F405

@@ -305,7 +305,7 @@ def test_ctrl_c_at_a_terminal_stops_the_workers_too(slow_site: Installation) -> 
 
 def test_a_closed_terminal_pauses_the_job(slow_site: Installation) -> None:
     terminal = AtTerminal(slow_site, "--workers", "2")
-    terminal.read(until="1 ready")
+    eventually("the first is ready", lambda: slow_site.value(READY) > 0, 40)
     os.close(terminal.terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 129
     assert slow_site.query(STATUS) == ["paused"]

@@ -153,9 +153,9 @@ def test_where_another_machine_does_the_periodic_work_it_is_off(site: Installati
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="reads priorities of the disk, which Linux has")
-def test_jobs_give_way_and_uploads_do_not(site: Installation) -> None:
+def test_jobs_give_way_and_what_follows_uploads_does_a_little(site: Installation) -> None:
     own = psutil.Process().nice()
-    site.environment |= {"JOBS_NICE": "7", "JOBS_IO_PRIORITY": "low"}
+    site.environment |= {"JOBS_NICE": "7", "UPLOADS_NICE": "3", "JOBS_IO_PRIORITY": "low"}
     jobs = site.start("run_huey", "--queue", "jobs", "--workers", "3")
     uploads = site.start("run_huey", "--queue", "uploads", "--workers", "1")
     eventually("both tell", lambda: seen(site) == ["jobs", "uploads"], 20)
@@ -164,5 +164,5 @@ def test_jobs_give_way_and_uploads_do_not(site: Installation) -> None:
         assert process.nice() == min(own + 7, 19)
         assert tuple(process.ionice()) == (psutil.IOPRIO_CLASS_BE, 7)
     for process in family(uploads.pid):
-        assert process.nice() == own
+        assert process.nice() == min(own + 3, 19)
         assert process.ionice().ioclass == psutil.Process().ionice().ioclass

@@ -241,7 +241,7 @@ class Command(BaseCommand):
 def work(job: Job, report: Report) -> None:
     """In this process and others of its own, until the job is over or paused; they give way to
     others as the consumer of jobs does."""
-    lower_priority()
+    lower_priority("jobs")
     with worker_processes(job) as workers:
 
         def on_progress(now: Progress) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import connections
 
 from chat.checks import MEDIA
 from chat.services.sandbox_state import check_at_start
@@ -31,6 +32,6 @@ class Command(BaseCommand):
         free_what_is_frozen()
         check_at_start(settings.MEDIA_SANDBOX)
         create_tables()
-        if queue == "jobs":
-            lower_priority()
+        lower_priority(queue)
+        connections.close_all()  # or the workers would have one that is another process's too
         Consumer(queue, workers or settings.QUEUE_WORKERS[queue]).run()
