@@ -77,6 +77,7 @@ class Worker:
         Rows are not marked as processing meanwhile: the lease says so already, and a mark would
         cost another transaction and outlive a killed worker.
         """
+        self.has_begun_next = False
         ids = self.claim.next_ids()
         ids = ids[: self.turns.take(self.job, len(ids), deadline)]
         if not ids:

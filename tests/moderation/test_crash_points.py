@@ -268,6 +268,28 @@ def test_a_slice_that_is_over_begins_nothing_and_wastes_nothing(legacy_video: Ma
     assert held.next_id == ids[1]
 
 
+def test_a_rate_that_is_set_meanwhile_holds_no_worker(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something is read ahead, and now its turn comes in a minute."""
+    monkeypatch.setattr(chunks, "SLICE_ITEMS", 2)
+    for _ in range(3):
+        legacy_video()
+    job = start()
+    held = chunks.claim("me:1")
+    assert held is not None
+    worker = Worker(held.job, held)
+    worker.checkpoint(time.monotonic() + 9)
+    assert worker.has_begun_next
+    steering.change(job, SYSTEM, Pace(items_per_second=0.01))
+    Job.objects.update(next_item_at=timezone.now() + timedelta(minutes=1))
+    assert worker.may_go_on()
+    worker.checkpoint(time.monotonic())
+    assert not worker.has_begun_next  # the slice ends here
+    assert progress(job).ready == 1
+    worker.close()
+
+
 @pytest.mark.parametrize("call_off", [steering.pause, steering.cancel])
 def test_steering_calls_off_what_is_read_ahead(
     call_off: Callable[[Job, Any], bool], legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
