@@ -251,6 +251,10 @@ def percentile(seconds: list[float], share: float) -> float:
     return 1000 * statistics.quantiles(seconds, n=100)[round(100 * share) - 1]
 
 
+def listed(rates: list[float]) -> str:
+    return ", ".join(f"{rate:.1f}" for rate in rates)
+
+
 @contextmanager
 def site_with_clips(folder: Path, count: int) -> Iterator[tuple[Installation, list[Path]]]:
     """With so many videos that nothing was done to; and their files."""
@@ -264,6 +268,7 @@ def site_with_clips(folder: Path, count: int) -> Iterator[tuple[Installation, li
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--uploads", type=int, default=100)
     options = parser.parse_args()
     with (
@@ -272,13 +277,14 @@ def main() -> None:
     ):
         print(f"{options.clips:,} generated clips, videos a second, SQLite:")
         for workers in (1, 2):
-            alone = engine_alone(site, paths, workers)
-            whole = backfill(site, options.clips, workers)
-            again = engine_alone(site, paths, workers)
-            mean = (alone + again) / 2
+            alone, whole = [engine_alone(site, paths, workers)], []
+            for _ in range(options.rounds):
+                whole.append(backfill(site, options.clips, workers))
+                alone.append(engine_alone(site, paths, workers))
+            share = statistics.median(whole) / statistics.median(alone)
             print(
-                f"  {workers} worker(s): media engine alone {alone:.1f} before, {again:.1f}"
-                f" after; backfill {whole:.1f} = {100 * whole / mean:.0f} % of it",
+                f"  {workers} worker(s), taking turns: media engine alone {listed(alone)};"
+                f" backfill {listed(whole)}; medians {100 * share:.0f} % of it",
                 flush=True,
             )
         idle, busy, status = uploads_beside(site, options.uploads, paths[0])

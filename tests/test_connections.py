@@ -17,6 +17,7 @@ def test_the_default_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     database = env_database("DATABASE_URL", FILE)
     assert (database["ENGINE"], database["NAME"]) == ("django.db.backends.sqlite3", FILE)
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert database["CONN_MAX_AGE"] == 600
     queue = env_queue("HUEY_URL", FILE)
     assert queue["huey_class"] == "huey.SqliteHuey"
     assert queue["connection"]["filename"] == str(FILE)
