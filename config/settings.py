@@ -228,8 +228,8 @@ QUEUE_WORKERS = {
 }
 # Of several machines, one does the periodic work.
 PERIODIC = env_bool("PERIODIC", True)
-# What follows uploads gives way to requests, jobs to everything else on the machine: added to the
-# nice values; the place of jobs at the disk.
+# What is read and transcoded after uploads gives way to requests, for jobs to everything else on
+# the machine: added to the nice values; the place of jobs at the disk.
 UPLOADS_NICE = env_int("UPLOADS_NICE", 5)
 JOBS_NICE = env_int("JOBS_NICE", 10)
 JOBS_IO_PRIORITY = env_choice("JOBS_IO_PRIORITY", "low", ["normal", "low", "idle"])

@@ -1,7 +1,6 @@
 """A queue's consumer: Huey's own, told what it works on and how it makes itself known."""
 
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from django.db.backends.signals import connection_created
 from huey import consumer
 
 from chat.services import activity_chain
-from chat.services.sandbox.helper import give_way_as_a_session
+from chat.services.media_helper import give_way
 from moderation import tasks
 from moderation.models import WorkerSeen
 from moderation.queues import JOBS, QUEUES, with_fresh_connections
@@ -91,11 +90,13 @@ def ask_database(question: Callable[[], None]) -> None:
 
 
 def lower_priority(queue: str) -> None:
-    """This process and all that it starts give way to others: on the processor, and where they
-    are jobs at the disk too."""
-    os.nice({"jobs": settings.JOBS_NICE, "uploads": settings.UPLOADS_NICE}[queue])
-    if os.getsid(0) == os.getpid():  # else the session is that of others as well
-        give_way_as_a_session()
+    """What reads and transcodes for this process gives way to others on the processor; jobs do so
+    at the disk too.
+
+    Not this process itself: between two videos it writes to the database, and while it waited for
+    the processor, with SQLite's lock in its hands, every upload would wait for it.
+    """
+    give_way({"jobs": settings.JOBS_NICE, "uploads": settings.UPLOADS_NICE}[queue])
     if queue == "jobs" and settings.JOBS_IO_PRIORITY != "normal" and psutil.LINUX:
         idle = settings.JOBS_IO_PRIORITY == "idle"
         process = psutil.Process()

@@ -181,6 +181,7 @@ class MediaHelper:
             "layers": sorted(self.layers),
             "task_modules": self.task_modules or TASK_MODULES,
             "directory": tempfile.gettempdir(),
+            "nice": _nice,
         }
         program = START.format(path=str(settings.BASE_DIR))
         with theirs:
@@ -262,6 +263,16 @@ class MediaHelper:
             or ("on" if layer.name in self.layers else "off")
             for layer in LAYERS
         }
+
+
+_nice = 0
+
+
+def give_way(nice: int) -> None:
+    """Add to the nice value of the helpers that this process and its forks start from now on, and
+    so of all that reads and transcodes."""
+    global _nice
+    _nice = nice
 
 
 _turn: "ContextVar[threading.Lock | None]" = ContextVar("turn", default=None)

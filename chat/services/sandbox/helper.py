@@ -340,7 +340,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Signals to the whole group are the worker's business; the helper ends with the worker.
         signal.signal(number, signal.SIG_IGN)
-    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
+    if os.nice(options["nice"]) > 0:
         give_way_as_a_session()
     tasks: dict[str, Any] = {}
     versions: dict[str, str] = {}

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from config.parent import end_with_supervisor
 from moderation import backfill
 from moderation.arguments import job_numbered, number, quieten
+from moderation.consumer import lower_priority
 from moderation.stopping import Stopped, stoppable
 
 
@@ -21,6 +22,7 @@ class Command(BaseCommand):
         try:
             with stoppable():
                 end_with_supervisor()
+                lower_priority("jobs")
                 backfill.run_inline(job_numbered(options["job"]), lambda _progress: None)
         except Stopped as stopped:
             sys.exit(stopped.exit_status)
