@@ -158,7 +158,7 @@ def test_a_worker_that_dies_is_replaced(slow_site: Installation) -> None:
     fast(slow_site)
     output = ended(process, 0)
     assert f"{VIDEOS} ready, 0 skipped, 0 failed" in output
-    all_were_done_once(slow_site)
+    all_were_done_once(slow_site, killed=True)
 
 
 def workers_of(site: Installation) -> set[int]:
