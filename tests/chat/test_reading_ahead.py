@@ -1,6 +1,5 @@
 """The next video is read while the last one is stored."""
 
-import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -32,13 +31,12 @@ def readers() -> list[str]:
     return [name for name in names if name.startswith("reader")]
 
 
-def long_video(folder: Path) -> Path:
+def long_video() -> Path:
     """Half a second and more for a child: all black, so that many pictures are looked at."""
-    path = clip(
+    return clip(
         "black.mp4", "-c:v", "libx264", "-g", "500",
         source="color=black:size=1920x1080:rate=30:duration=20", audio=False,
     )  # fmt: skip
-    return Path(shutil.copy(path, folder / "black.mp4"))
 
 
 def test_the_next_one_is_read_while_this_one_is_stored(
@@ -88,10 +86,8 @@ def test_one_child_at_a_time(legacy_video: MakeVideo, monkeypatch: pytest.Monkey
     assert counted == [True] * 6
 
 
-def test_what_is_called_off_leaves_nothing(
-    legacy_video: MakeVideo, tmp_path: Path, scratch: Path
-) -> None:
-    path = long_video(tmp_path)
+def test_what_is_called_off_leaves_nothing(legacy_video: MakeVideo, scratch: Path) -> None:
+    path = long_video()
     service = VideoProcessingService()
     for _ in range(2):
         service.expect(legacy_video(path))
