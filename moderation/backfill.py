@@ -28,6 +28,8 @@ from moderation.progress import Progress, progress
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 2.0
+# For one that no other job waits for: periodic work is in the same queue, and waits too.
+LONGEST_SLICE_SECONDS = 10.0
 IDLE_SECONDS = 0.2  # between looks at a job that has nothing to take on now
 # It does not answer, or has given up a transaction: one of two that waited for each other, or
 # (InternalError) one whose worker was frozen.
@@ -35,9 +37,16 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError, InternalError)
 PUT_DOWN_PAUSES_SECONDS = (0.1, 0.5, 1, 2, 4)
 
 
-def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = None) -> bool:
+def work_slice(
+    owner: str,
+    seconds: float = SLICE_SECONDS,
+    job_id: int | None = None,
+    may_last: Callable[[], bool] = lambda: False,
+) -> bool:
     """Work for about ``seconds`` on the job whose turn it is (or on this one): claim a chunk and
-    commit every second or so.
+    commit every second or so.  As long as no other job waits for a worker and it ``may_last``, go
+    on with the chunk up to ``LONGEST_SLICE_SECONDS``: to take on the next costs a worker as much
+    as a video.
 
     Returns whether there was anything to take on; False also when all that is left is in other
     hands, waits for a later try or hour, or is paused, cancelled or finished.
@@ -48,7 +57,7 @@ def work_slice(owner: str, seconds: float = SLICE_SECONDS, job_id: int | None = 
         return False
     job = held.job
     try:
-        work_on(job, held, time.monotonic() + seconds)
+        work_on(job, held, seconds, lambda: may_last() and not others_wait(job))
     except LostChunk:
         logger.warning("job %s: chunk %s was taken over", job.pk, held.chunk_id)
     except Halted as reason:
@@ -126,21 +135,31 @@ def plan(job: Job, seconds: float = float("inf")) -> None:
     job.refresh_from_db()
 
 
-def work_on(job: Job, held: Claim, deadline: float) -> None:
-    """Checkpoint after checkpoint, until ``deadline`` (of ``time.monotonic``), the chunk's end or
-    a change of mind.
+def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[], bool]) -> None:
+    """Checkpoint after checkpoint, until ``seconds`` are over (see ``work_slice``), the chunk's
+    end or a change of mind.
 
     Raises:
         LostChunk, Halted: see there.
     """
     worker = Worker(job, held)
+    began = time.monotonic()
+    deadline = began + seconds
     try:
         while held.is_open and worker.may_go_on():
+            now = time.monotonic()
+            # Before the last checkpoint, not after it: towards the end nothing is read ahead.
+            if now + CHECKPOINT_SECONDS >= deadline and may_last():
+                deadline = max(deadline, min(now + seconds, began + LONGEST_SLICE_SECONDS))
             worker.checkpoint(deadline)
             if time.monotonic() >= deadline and not worker.has_begun_next:
                 return
     finally:
         worker.close()
+
+
+def others_wait(job: Job) -> bool:
+    return Job.objects.with_work(timezone.now()).exclude(pk=job.pk).exists()
 
 
 def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:

@@ -27,6 +27,14 @@ SEAL_SECONDS = 0.25  # of each second, at most
 BEST_EFFORT_LAST = 7  # the lowest level of ioprio_set(2)'s best-effort class
 
 
+class Worker(consumer.Worker):
+    """Huey's process that does tasks; a long one may ask whether it is to stop."""
+
+    def initialize(self) -> None:
+        tasks.is_stopping = self.stop_flag.is_set
+        super().initialize()
+
+
 class Scheduler(consumer.Scheduler):
     """Huey's process that enqueues periodic tasks; here it tells as well that this consumer
     runs, on every machine and for both queues, wakes workers for what has become due, and seals
@@ -50,6 +58,7 @@ class Scheduler(consumer.Scheduler):
 
 
 class Consumer(consumer.Consumer):
+    worker_class = Worker
     scheduler_class = Scheduler
 
     def __init__(self, queue: str, workers: int) -> None:

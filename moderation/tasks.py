@@ -26,6 +26,11 @@ TROUBLE_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
+def is_stopping() -> bool:
+    """Whether this process is to end with its task; ``consumer.Worker`` knows."""
+    return False
+
+
 def wake() -> None:
     """Have the consumers look for work, once the caller's transaction is committed."""
     transaction.on_commit(fill_up)
@@ -43,7 +48,7 @@ def work() -> None:
     try:
         if backfill.plan_slice(backfill.SLICE_SECONDS):
             fill_up()  # there is something to share now
-        elif backfill.work_slice(owner_name()):
+        elif backfill.work_slice(owner_name(), may_last=lambda: not is_stopping()):
             ask_again()
     except backfill.DATABASE_TROUBLE as error:
         # Restarted, it would be back before long, and every wake-up spent on finding it away.

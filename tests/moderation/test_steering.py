@@ -22,7 +22,7 @@ from moderation.pace import Turns
 from moderation.progress import progress
 from moderation.scopes import Scope
 from moderation.steering import Pace
-from tests.moderation.jobs import finish, processed, start
+from tests.moderation.jobs import Flaky, finish, processed, start
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
@@ -283,3 +283,40 @@ def test_turns_are_as_long_for_jobs_of_long_work_as_for_others(
         spent[held.job.pk] += time.monotonic() - began
         longest = max(longest, time.monotonic() - began)
     assert max(spent.values()) - min(spent.values()) <= 2 * longest, spent
+
+
+def slice_of_three_seconds(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch, *, is_stopping: bool = False
+) -> tuple[int, int]:
+    """What is done in a slice of one that may last, and of how much."""
+    videos = [legacy_video().pk for _ in range(12)]
+    # In place of the media helper, which takes a second to start.
+    Flaky(monkeypatch, dict.fromkeys(videos, 1))
+    monkeypatch.setattr(planning, "CHUNK_MIN_ITEMS", 20)
+    job = start(pace=Pace(items_per_second=4))
+    assert backfill.work_slice("me:1", 1, job.pk, may_last=lambda: not is_stopping)
+    chunk = Chunk.objects.get(job=job)
+    assert chunk.owner == ""
+    return chunk.cursor, chunk.size
+
+
+def test_a_slice_goes_on_while_no_other_job_waits(
+    legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy_video()  # a paused job does not wait
+    steering.pause(start(), SYSTEM)
+    done, of = slice_of_three_seconds(legacy_video, monkeypatch)
+    assert done == of
+
+
+@pytest.mark.parametrize("reason", ["another job", "a stop", "long enough"])
+def test_a_slice_ends_in_time(
+    reason: str, legacy_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason == "another job":
+        legacy_video()
+        start()
+    if reason == "long enough":
+        monkeypatch.setattr(backfill, "LONGEST_SLICE_SECONDS", 1)
+    done, of = slice_of_three_seconds(legacy_video, monkeypatch, is_stopping=reason == "a stop")
+    assert 0 < done < of
