@@ -41,12 +41,12 @@ def work_slice(
     owner: str,
     seconds: float = SLICE_SECONDS,
     job_id: int | None = None,
-    may_last: Callable[[], bool] = lambda: False,
+    may_last: Callable[[Job], bool] = lambda _job: False,
 ) -> bool:
     """Work for about ``seconds`` on the job whose turn it is (or on this one): claim a chunk and
-    commit every second or so.  As long as no other job waits for a worker and it ``may_last``, go
-    on with the chunk up to ``LONGEST_SLICE_SECONDS``: to take on the next costs a worker as much
-    as a video.
+    commit every second or so.  Go on with it up to ``LONGEST_SLICE_SECONDS`` as long as it
+    ``may_last``, which is asked between commits: to take on a chunk costs a worker as much as two
+    videos.
 
     Returns whether there was anything to take on; False also when all that is left is in other
     hands, waits for a later try or hour, or is paused, cancelled or finished.
@@ -57,7 +57,7 @@ def work_slice(
         return False
     job = held.job
     try:
-        work_on(job, held, seconds, lambda: may_last() and not others_wait(job))
+        work_on(job, held, seconds, may_last)
     except LostChunk:
         logger.warning("job %s: chunk %s was taken over", job.pk, held.chunk_id)
     except Halted as reason:
@@ -135,7 +135,7 @@ def plan(job: Job, seconds: float = float("inf")) -> None:
     job.refresh_from_db()
 
 
-def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[], bool]) -> None:
+def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[Job], bool]) -> None:
     """Checkpoint after checkpoint, until ``seconds`` are over (see ``work_slice``), the chunk's
     end or a change of mind.
 
@@ -149,7 +149,7 @@ def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[], bool])
         while held.is_open and worker.may_go_on():
             now = time.monotonic()
             # Before the last checkpoint, not after it: towards the end nothing is read ahead.
-            if now + CHECKPOINT_SECONDS >= deadline and may_last():
+            if now + CHECKPOINT_SECONDS >= deadline and may_last(job):
                 deadline = max(deadline, min(now + seconds, began + LONGEST_SLICE_SECONDS))
             worker.checkpoint(deadline)
             if time.monotonic() >= deadline and not worker.has_begun_next:
@@ -159,6 +159,7 @@ def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[], bool])
 
 
 def others_wait(job: Job) -> bool:
+    """Whether there are other jobs of which a worker could take something on now."""
     return Job.objects.with_work(timezone.now()).exclude(pk=job.pk).exists()
 
 
@@ -166,16 +167,27 @@ def run_inline(job: Job, on_progress: Callable[[Progress], None]) -> None:
     """Plan and work on the job in this process until it is over or paused, beside whoever else
     does; ``job`` is read again before each ``on_progress``."""
     owner = owner_name()
+    errors: list[Exception] = []
+
+    def tell(_job: Job) -> bool:
+        try:
+            job.refresh_from_db()
+            on_progress(progress(job))
+        except DATABASE_TROUBLE:
+            raise
+        except Exception as error:  # of those who look on; no item is to be blamed for it
+            errors.append(error)
+        return not errors
+
     release_dead()
-    while not job.is_finished and job.status != Job.Status.PAUSED:
-        on_progress(progress(job))
+    while tell(job) and not job.is_finished and job.status != Job.Status.PAUSED:
         if plan_slice(CHECKPOINT_SECONDS, job.pk):
             pass
-        elif not work_slice(owner, CHECKPOINT_SECONDS, job.pk):
+        elif not work_slice(owner, CHECKPOINT_SECONDS, job.pk, tell):
             job.refresh_from_db()
             if not job.is_finished:
                 # Others hold what is left, one of them perhaps dead, or it waits for its hour.
                 time.sleep(IDLE_SECONDS)
                 release_dead()
-        job.refresh_from_db()
-    on_progress(progress(job))
+    if errors:
+        raise errors[0]

@@ -48,13 +48,17 @@ def work() -> None:
     try:
         if backfill.plan_slice(backfill.SLICE_SECONDS):
             fill_up()  # there is something to share now
-        elif backfill.work_slice(owner_name(), may_last=lambda: not is_stopping()):
+        elif backfill.work_slice(owner_name(), may_last=nobody_waits):
             ask_again()
     except backfill.DATABASE_TROUBLE as error:
         # Restarted, it would be back before long, and every wake-up spent on finding it away.
         logger.warning("The database does not answer: %s", error)
         time.sleep(TROUBLE_SECONDS)
         ask_again()
+
+
+def nobody_waits(job: Job) -> bool:
+    return not is_stopping() and not backfill.others_wait(job)
 
 
 def ask_again() -> None:

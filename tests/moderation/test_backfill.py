@@ -12,11 +12,11 @@ from django.utils import timezone
 from chat.models import ActivityLog, Attachment
 from chat.services.activity import Actor
 from moderation import backfill, chunks, steering
-from moderation.models import Chunk, Failure, Job
+from moderation.models import Chunk, Failure, Interruption, Job
 from moderation.progress import Progress, progress
 from moderation.scopes import Scope
 from tests.clips import clip
-from tests.moderation.jobs import counts, posters, processed, run, start
+from tests.moderation.jobs import counts, finish, posters, processed, run, start
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.every_database]
 MakeVideo = Callable[..., Attachment]
@@ -114,6 +114,33 @@ def test_cancel_stops_at_the_next_checkpoint_and_keeps_what_is_done(
     entry = ActivityLog.objects.get(action=ActivityLog.Action.JOB_CANCELLED)
     assert (entry.actor_name, entry.object_id) == ("admin", job.pk)
     assert not ActivityLog.objects.filter(action=ActivityLog.Action.JOB_FINISHED).exists()
+
+
+def test_progress_is_told_while_a_chunk_is_held(legacy_video: MakeVideo) -> None:
+    """To put it down first, and take it on again, costs as much as two videos."""
+    legacy_video()
+    held: list[bool] = []
+    job = start()
+    backfill.run_inline(
+        job, lambda _progress: held.append(Chunk.objects.held(timezone.now()).exists())
+    )
+    assert held == [False, True, False]
+
+
+def test_no_item_is_blamed_for_an_error_of_those_who_look_on(legacy_video: MakeVideo) -> None:
+    legacy_video()
+    job = start()
+
+    def look(_progress: Progress) -> None:
+        if Chunk.objects.held(timezone.now()).exists():
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        backfill.run_inline(job, look)
+    assert not Interruption.objects.exists()
+    assert Chunk.objects.get().attempts == 0
+    assert not Chunk.objects.held(timezone.now()).exists()
+    assert finish(job).status == Job.Status.DONE
 
 
 def test_a_paused_job_waits(legacy_video: MakeVideo) -> None:
