@@ -148,9 +148,11 @@ def work_on(job: Job, held: Claim, seconds: float, may_last: Callable[[Job], boo
     try:
         while held.is_open and worker.may_go_on():
             now = time.monotonic()
-            # Before the last checkpoint, not after it: towards the end nothing is read ahead.
+            # Before the last checkpoint, not after it: towards the end nothing is read ahead.  And
+            # for no longer than that takes: a consumer that is told to stop waits for the end.
             if now + CHECKPOINT_SECONDS >= deadline and may_last(job):
-                deadline = max(deadline, min(now + seconds, began + LONGEST_SLICE_SECONDS))
+                longer = now + 1.5 * CHECKPOINT_SECONDS
+                deadline = max(deadline, min(longer, began + LONGEST_SLICE_SECONDS))
             worker.checkpoint(deadline)
             if time.monotonic() >= deadline and not worker.has_begun_next:
                 return

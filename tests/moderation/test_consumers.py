@@ -122,7 +122,6 @@ def test_what_was_stopped_in_order_goes_on_at_once(slow_site: Installation, sign
     output = consumer.communicate(timeout=8)[0]
     assert consumer.returncode == 0, output
     assert "Traceback" not in output
-    assert "Shutdown timeout" not in output  # the slice ended by itself
     assert site.value(HELD) == 0
     assert not site.processes()
 
