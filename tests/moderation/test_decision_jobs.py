@@ -107,7 +107,7 @@ def test_an_interrupted_checkpoint_decides_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(chunks.Claim, "advance", fail)
         with pytest.raises(RuntimeError):
-            backfill.work_on(job, held, deadline=float("inf"))
+            backfill.work_on(job, held, float("inf"), lambda _job: False)
     assert not Decision.objects.exists()
     assert not Attachment.objects.exclude(visibility="visible").exists()
     held.release()
