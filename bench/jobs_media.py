@@ -45,6 +45,13 @@ from moderation.scopes import Scope
 job = steering.create_job("metadata", Scope(), SYSTEM, "dashboard")
 tasks.wake()
 """
+STEER = """
+from chat.services.activity import SYSTEM
+from moderation import steering, tasks
+from moderation.models import Job
+assert steering.{verb}(Job.objects.latest("pk"), SYSTEM)
+tasks.wake()
+"""
 ALONE = """
 import sys, time
 from pathlib import Path
@@ -199,10 +206,10 @@ class Client:
 
 
 def uploads_beside(
-    site: Installation, uploads: int, path: Path, pause_seconds: float = 10
+    site: Installation, uploads: int, path: Path, turns: int = 6, pause_seconds: float = 10
 ) -> tuple[list[float], list[float], str]:
-    """Seconds of each upload: with nothing else going on, and under a full backfill; and how that
-    stood at the end.  The pause is for what follows the first uploads."""
+    """Seconds of each upload: with nothing else going on, and under a full backfill, which take
+    turns; and how that stood at the end.  The pause is for what follows uploads."""
     with site.connect() as database:
         database.execute(LEGACY)
         database.commit()
@@ -237,13 +244,19 @@ def uploads_beside(
         # The consumer of uploads runs in both: what follows an upload is not the backfill's cost.
         uploads_consumer = started(site, "uploads")
         jobs = started(site, "jobs")
-        idle = [client.upload() for _ in range(uploads)]
-        time.sleep(pause_seconds)
-        site.python(START)
+        idle: list[float] = []
+        busy: list[float] = []
         done = "SELECT coalesce(sum(cursor), 0) FROM moderation_chunk"
-        before = site.value(done)
-        eventually("the backfill is under way", lambda: site.value(done) > before, 30)
-        busy = [client.upload() for _ in range(uploads)]
+        for turn in range(turns):
+            idle += [client.upload() for _ in range(uploads // turns)]
+            time.sleep(pause_seconds)
+            before = site.value(done)
+            site.python(STEER.format(verb="resume") if turn else START)
+            eventually("the backfill is under way", lambda: site.value(done) > before, 30)  # noqa: B023
+            busy += [client.upload() for _ in range(uploads // turns)]
+            if turn < turns - 1:
+                site.python(STEER.format(verb="pause"))
+                time.sleep(pause_seconds)
         status = site.value("SELECT status FROM moderation_job ORDER BY id DESC LIMIT 1")
         for consumer in (jobs, uploads_consumer):
             consumer.terminate()
