@@ -205,6 +205,14 @@ class Client:
         return seconds
 
 
+def under_way(site: Installation, code: str) -> None:
+    """Start or resume a job so; returns once something more is done of it."""
+    done = "SELECT coalesce(sum(cursor), 0) FROM moderation_chunk"
+    before = site.value(done)
+    site.python(code)
+    eventually("the backfill is under way", lambda: site.value(done) > before, 30)
+
+
 def uploads_beside(
     site: Installation, uploads: int, path: Path, turns: int = 6, pause_seconds: float = 10
 ) -> tuple[list[float], list[float], str]:
@@ -246,13 +254,10 @@ def uploads_beside(
         jobs = started(site, "jobs")
         idle: list[float] = []
         busy: list[float] = []
-        done = "SELECT coalesce(sum(cursor), 0) FROM moderation_chunk"
         for turn in range(turns):
             idle += [client.upload() for _ in range(uploads // turns)]
             time.sleep(pause_seconds)
-            before = site.value(done)
-            site.python(STEER.format(verb="resume") if turn else START)
-            eventually("the backfill is under way", lambda: site.value(done) > before, 30)  # noqa: B023
+            under_way(site, STEER.format(verb="resume") if turn else START)
             busy += [client.upload() for _ in range(uploads // turns)]
             if turn < turns - 1:
                 site.python(STEER.format(verb="pause"))
