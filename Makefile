@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 production := HTTPS=1 BEHIND_PROXY=1 ALLOWED_HOSTS=nexus.example.org \
 	SECRET_KEY=a-key-for-this-check-only-0123456789-abcdefghijklmnopqrstuvwxyz
 
-# A process for each processor; tests of one xdist_group share something and stay in one process.
+# Tests of one xdist_group share something and stay in one process.
 in-parallel := -n auto --dist loadgroup
 
 .PHONY: help run web worker migrate test check compare-engines corpus fuzz fuzz-api bench-media bench-jobs bench-api bench-pages \

@@ -1,5 +1,6 @@
 """The cast and the stage: people, a conversation, private media, real clips."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -25,6 +26,11 @@ LONG = {
     "test_chaos", "test_storages", "test_consumers", "test_graceful_stop", "test_seed_demo",
     "test_command_processes", "test_mutations", "test_migrations",
 }  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor: half of the time tests wait for what they have started."""
+    return min(2 * (os.cpu_count() or 1), 16)
 
 
 @pytest.hookimpl(trylast=True)

@@ -50,6 +50,11 @@ needs_venv = pytest.mark.skipif(
 )
 
 
+def test_a_parallel_run_keeps_groups_together(request: pytest.FixtureRequest) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@make")  # by which pytest-xdist tells them
+
+
 @needs_venv
 def test_serving_without_ffmpeg_is_refused_in_one_sentence(bare_machine: Path) -> None:
     ran = install("run", bare_machine)
