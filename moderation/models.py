@@ -74,7 +74,8 @@ class Job(models.Model):
         Kind.METADATA, Kind.THUMBNAILS, Kind.STORYBOARDS, Kind.PREVIEWS, Kind.FINGERPRINTS,
         Kind.VERIFY,
     )  # fmt: skip
-    UNFINISHED = (Status.PLANNING, Status.RUNNING, Status.PAUSED)
+    IN_WORK = (Status.PLANNING, Status.RUNNING)
+    UNFINISHED = (*IN_WORK, Status.PAUSED)
 
     kind = models.CharField(max_length=20, choices=Kind)
     status = models.CharField(max_length=10, choices=Status, default=Status.PLANNING)

@@ -123,7 +123,7 @@ def create_decisions_job(
 
 def pause(job: Job, actor: Actor) -> bool:
     """Have the workers put the job down within seconds.  False when it was not running."""
-    return _steer(job, actor, (Status.PLANNING, Status.RUNNING), Status.PAUSED, Action.JOB_PAUSED)
+    return _steer(job, actor, Job.IN_WORK, Status.PAUSED, Action.JOB_PAUSED)
 
 
 def resume(job: Job, actor: Actor) -> bool:

@@ -39,7 +39,7 @@ class WorkerProcesses:
         for _pid, status in self._ended():
             self.replaced += status != 0
         while len(self.pids) < self.wanted and self.replaced <= MOST_REPLACED:
-            if self.job.status not in (Job.Status.PLANNING, Job.Status.RUNNING):
+            if self.job.status not in Job.IN_WORK:
                 return
             self.pids.add(start_worker(self.job.pk))
 

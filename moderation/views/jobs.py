@@ -25,7 +25,7 @@ Status = Job.Status
 # Tab of the list → what it shows.
 TABS: dict[str, tuple[str, tuple[str, ...]]] = {
     "": ("All", ()),
-    "running": ("Running", (Status.PLANNING, Status.RUNNING)),
+    "running": ("Running", Job.IN_WORK),
     "paused": ("Paused", (Status.PAUSED,)),
     "done": ("Done", (Status.DONE,)),
     "failed": ("Failed", (Status.FAILED,)),

@@ -110,7 +110,7 @@ def waiting() -> list[Waiting]:
             "planning or at work",
             "running",
             f"{jobs}?status=running",
-            Job.objects.filter(status__in=[Job.Status.PLANNING, Job.Status.RUNNING]),
+            Job.objects.filter(status__in=Job.IN_WORK),
         ),
         Waiting(
             "Jobs paused",
