@@ -25,7 +25,9 @@ from django.utils import timezone
 from moderation.id_sets import pack_ids
 from moderation.models import Chunk, Failure, Interruption, Job
 
-SLICE_ITEMS = 25
+# At most so many in one commit, where they take less than its second: with 25, two workers that
+# read small videos were 3 % slower.
+SLICE_ITEMS = 50
 # Workers lost without progress from which on the item at the cursor is given up: but for the
 # first it was alone in work when they ended.  So many do not follow each other by chance, not even
 # where consumers are killed again and again as they start.
