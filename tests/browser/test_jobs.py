@@ -238,7 +238,7 @@ def test_a_live_list_leaves_the_reader_alone(open_page: OpenPage) -> None:
     assert page.evaluate("document.activeElement === window.link")
     page.get_by_role("link", name=re.compile("^Done")).click()
     expect(page).to_have_url(re.compile(r"\?status=done$"))
-    expect(page.locator(f"#job-{other}")).to_have_count(0)  # the other may be done by now
+    expect(page.locator(f"#job-{other}")).to_have_count(0)  # the first may be done
 
 
 def test_progress_is_told_politely_and_not_each_second(open_page: OpenPage) -> None:

@@ -18,7 +18,7 @@ from moderation import queues, tasks
 from moderation.models import PeriodicRun
 from moderation.queues import JOBS, QUEUES, UPLOADS
 from tests.clips import clip
-from tests.moderation.installation import Installation, Process, installation
+from tests.moderation.installation import Installation, installation
 from tests.running import eventually
 
 pytestmark = pytest.mark.every_database
@@ -122,17 +122,17 @@ def seen(site: Installation) -> list[str]:
 
 
 def priorities(pid: int) -> dict[str, set[Any]]:
-    """What each process from ``pid`` down has now, without those that end meanwhile.
+    """What the processes from ``pid`` down have, without those that end meanwhile.
 
     Those that commit hold the database's lock now and then; the others read and transcode.
     """
-    has: dict[str, set[Any]] = {"commit": set(), "read": set(), "last at the disk": set()}
+    has: dict[str, set[Any]] = {"commit": set(), "read": set(), "disk": set()}
     parent = psutil.Process(pid)
     for process in [parent, *parent.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):  # or a zombie
             commits = "run_huey" in " ".join(process.cmdline())
             has["commit" if commits else "read"].add(process.nice())
-            has["last at the disk"].add(process.ionice() == (psutil.IOPRIO_CLASS_BE, 7))
+            has["disk"].add(tuple(process.ionice()))
     return has
 
 
@@ -186,11 +186,8 @@ def test_jobs_give_way_and_what_follows_uploads_does_a_little(site: Installation
     site.python("from moderation import tasks; tasks.make_renditions(1)")
     made = "SELECT count(*) FROM chat_rendition"
     eventually("renditions are made", lambda: site.value(made) > 0, 30)
-
-    def have(consumer: Process, lower: int, last: bool) -> bool:
-        read = min(own + lower, 19)
-        wanted = {"commit": {own}, "read": {read}, "last at the disk": {last}}
-        return priorities(consumer.pid) == wanted
-
-    eventually("jobs give way", lambda: have(jobs, 7, True), 10)
-    eventually("what follows uploads does a little", lambda: have(uploads, 3, False), 10)
+    of_jobs, of_uploads = priorities(jobs.pid), priorities(uploads.pid)
+    for has, lower in ((of_jobs, 7), (of_uploads, 3)):
+        assert (has["commit"], has["read"]) == ({own}, {min(own + lower, 19)})
+    assert of_jobs["disk"] == {(psutil.IOPRIO_CLASS_BE, 7)}
+    assert {ioclass for ioclass, _ in of_uploads["disk"]} == {psutil.Process().ionice().ioclass}
